@@ -1,0 +1,59 @@
+"""What is installed elsewhere is complete: pinned versions, the shipped configurations, the command."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import hilum
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+REQUIREMENTS = PROJECT["dependencies"] + [item for extra in EXTRAS.values() for item in extra]
+
+
+def canonical(name: str) -> str:
+    """A distribution's name as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel of this checkout, built without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (file,) = folder.glob("*.whl")
+    return zipfile.ZipFile(file)
+
+
+@pytest.mark.parametrize("requirement", sorted(set(REQUIREMENTS)))
+def test_a_requirement_has_a_lower_bound_only(requirement: str) -> None:
+    assert re.fullmatch(r"[\w.-]+>=[\d.]+", requirement)
+
+
+def test_constraints_pin_every_requirement_exactly() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
+    pinned = {canonical(pin.partition("==")[0]) for pin in pins}
+    assert {canonical(requirement.partition(">=")[0]) for requirement in REQUIREMENTS} <= pinned
+
+
+def test_wheel_carries_every_shipped_configuration(wheel: zipfile.ZipFile) -> None:
+    shipped = sorted(file.name for file in (ROOT / "configs").glob("*.yaml"))
+    packed = sorted(Path(name).name for name in wheel.namelist() if name.startswith("hilum/configs/"))
+    assert shipped
+    assert packed == shipped
+
+
+def test_wheel_carries_the_command_and_the_version(wheel: zipfile.ZipFile) -> None:
+    folder = f"hilum-{hilum.__version__}.dist-info"
+    assert b"hilum = hilum.cli:main" in wheel.read(f"{folder}/entry_points.txt")
+    assert f"Version: {hilum.__version__}" in wheel.read(f"{folder}/METADATA").decode()
+    assert f"{folder}/licenses/LICENSE" in wheel.namelist()
