@@ -1,0 +1,67 @@
+"""Frozen records of what is learnt from: whose scan it is, where its files lie, and the tensors made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """One image on disk: a file, or row `index` of the array `key` in an .npz file."""
+
+    path: Path
+    key: str | None = None
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.path) if self.key is None else f"{self.path}[{self.key}][{self.index}]"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan of one patient, with its mask (ImageRef) or its class (text) where they are known."""
+
+    id: str
+    patient: str
+    images: tuple[ImageRef, ...]
+    label: ImageRef | str | None = None
+    part: str | None = None
+    metadata: Mapping[str, str] = field(default=_NOTHING, hash=False)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """All cases of a source, the names of their channels, and what every report has to say about them."""
+
+    cases: tuple[Case, ...]
+    channels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One case (or a patch of it): image (C, *spatial) float32, target an index (), map (*spatial) or regions (R, *spatial)."""
+
+    id: str
+    image: Tensor
+    target: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples side by side: images (B, C, *spatial), targets (B, ...), and the global index of each sample."""
+
+    ids: tuple[str, ...]
+    epoch: int
+    indices: tuple[int, ...]
+    images: Tensor
+    targets: Tensor

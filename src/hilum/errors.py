@@ -1,0 +1,75 @@
+"""The errors hilum raises for what a user can mend, each with the exit code of the command that meets it.
+
+HilumError (2)
+|-- ConfigError       the YAML file or an override; carries every problem found
+|-- DataError         a file, a table or its content
+|-- SplitError        a patient in two parts, or a cohort that cannot be split as asked
+|-- DeviceError       what this machine cannot do
+|-- CheckpointError   a run folder or weights that cannot be used
+|-- PluginError       a user's own component file
+`-- TrainingError (4) a run that stopped and can be resumed
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class HilumError(Exception):
+    """A mistake that the user can mend: what was received, what was expected, what to do."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One problem of a configuration: where it stands, which field, and what is wrong with it."""
+
+    where: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.field}: {self.message}" if self.field else f"{self.where}: {self.message}"
+
+
+class ConfigError(HilumError):
+    """Every problem found in a configuration, one line each."""
+
+    def __init__(self, problem: str | Sequence[Fault]) -> None:
+        self.faults = (Fault("configuration", "", problem),) if isinstance(problem, str) else tuple(problem)
+        super().__init__(problem if isinstance(problem, str) else "\n".join(str(fault) for fault in self.faults))
+
+
+class DataError(HilumError):
+    """A file, a table or its content cannot be used."""
+
+
+class SplitError(HilumError):
+    """A split would put a patient into two parts, or cannot be made."""
+
+
+class DeviceError(HilumError):
+    """This machine cannot do what the runtime section asks."""
+
+
+class CheckpointError(HilumError):
+    """A run folder or its weights cannot be used."""
+
+
+class PluginError(HilumError):
+    """A plugin file cannot be loaded."""
+
+
+class TrainingError(HilumError):
+    """Training stopped; the run folder holds the last good checkpoint."""
+
+    exit_code = 4
+
+
+def nearest(word: str, options: Iterable[str]) -> str | None:
+    """The option most like `word`, or None where none is near."""
+    close = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
+    return close[0] if close else None

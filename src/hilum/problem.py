@@ -1,0 +1,139 @@
+"""The problem that is solved: dimensions, channels, classes or regions, and the values that stand for them in the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hilum.errors import DataError, nearest
+
+IGNORE = -1
+"""The encoded target that no loss and no score sees."""
+
+UNKNOWN = np.iinfo(np.int16).min
+Value = int | str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a network has to answer, and how its answer is written into files.
+
+    `values[i]` are the label values of `classes[i]`. Exclusive classes compete (softmax); regions overlap (sigmoid).
+    For a segmentation by exclusive classes, class 0 is the background.
+    """
+
+    kind: Literal["classification", "segmentation"]
+    dims: int
+    channels: tuple[str, ...]
+    classes: tuple[str, ...]
+    values: tuple[tuple[Value, ...], ...]
+    exclusive: bool = True
+    ignore: int | None = None
+    size: tuple[int, ...] | None = None
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the network's input."""
+        return len(self.channels)
+
+    @property
+    def num_outputs(self) -> int:
+        """Channels of the network's output."""
+        return len(self.classes)
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        """The classes or regions that a segmentation is scored on."""
+        return self.classes[1:] if self.kind == "segmentation" and self.exclusive else self.classes
+
+    def resized(self, dims: int, size: tuple[int, ...] | None) -> Problem:
+        """The same problem for inputs of other dimensions."""
+        return replace(self, dims=dims, size=size)
+
+    def encode(self, values: npt.NDArray[np.integer]) -> npt.NDArray[np.int16]:
+        """Class indices (1, *spatial), or regions (R, *spatial) of 0 and 1, from label values (*spatial); IGNORE where ignored.
+
+        Raises DataError naming the label values that no class has.
+        """
+        present, inverse = np.unique(values, return_inverse=True)
+        codes = np.stack([self._code(int(value)) for value in present])
+        unknown = [int(value) for value, code in zip(present, codes, strict=True) if code[0] == UNKNOWN]
+        if unknown:
+            raise DataError(f"label values {unknown} belong to no class; expected {self._expected()}")
+        encoded = codes[inverse.reshape(values.shape)]
+        return np.ascontiguousarray(np.moveaxis(encoded, -1, 0))
+
+    def encode_class(self, label: str) -> int:
+        """The index of the class that a table calls by its name or by its value. Raises DataError for another text."""
+        for index, (name, values) in enumerate(zip(self.classes, self.values, strict=True)):
+            if label == name or label in {str(value) for value in values}:
+                return index
+        close = nearest(label, self.classes)
+        hint = f"; did you mean '{close}'?" if close else ""
+        raise DataError(f"received class '{label}', expected one of {self._expected()}{hint}")
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Probabilities (B, C, ...) of logits (B, C, ...): softmax over exclusive classes, sigmoid of each region."""
+        return logits.float().softmax(1) if self.exclusive else logits.float().sigmoid()
+
+    def decode(self, probabilities: Tensor) -> Tensor:
+        """Label values (*spatial) from probabilities (C, *spatial), in the smallest integer type that holds them.
+
+        Exclusive classes: the most likely one. Regions: the label value whose memberships are most likely together, so that what is
+        written always reads back as the regions it stands for.
+        """
+        written = torch.as_tensor(self._written_values, device=probabilities.device)
+        if self.exclusive:
+            return written[probabilities.argmax(0)]
+        likely = probabilities.float().clamp(1e-6, 1 - 1e-6)
+        evidence = (likely / (1 - likely)).log()
+        members = torch.as_tensor(self._written_members, dtype=evidence.dtype, device=evidence.device)
+        best = torch.zeros(evidence.shape[1:], dtype=torch.long, device=evidence.device)
+        highest = torch.zeros_like(evidence[0])
+        for index in range(1, len(members)):
+            score = torch.tensordot(members[index], evidence, dims=1)
+            best = torch.where(score > highest, index, best)
+            highest = torch.maximum(score, highest)
+        return written[best]
+
+    def membership(self, values: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Which voxels (len(foreground), *spatial) of a map of label values belong to each foreground class or region."""
+        wanted = self.values[len(self.classes) - len(self.foreground) :]
+        return np.stack([np.isin(values, [int(value) for value in group]) for group in wanted])
+
+    def _code(self, value: int) -> npt.NDArray[np.int16]:
+        width = 1 if self.exclusive else len(self.classes)
+        if value == self.ignore:
+            return np.full(width, IGNORE, dtype=np.int16)
+        inside = [value in group for group in self.values]
+        if not any(inside) and (self.exclusive or value != 0):
+            return np.full(width, UNKNOWN, dtype=np.int16)
+        return np.array([inside.index(True)] if self.exclusive else inside, dtype=np.int16)
+
+    @cached_property
+    def _written_values(self) -> npt.NDArray[np.integer]:
+        values = [int(group[0]) for group in self.values] if self.exclusive else [value for value, _ in self._painted]
+        smallest = np.result_type(np.min_scalar_type(max(values)), np.min_scalar_type(min(values)))
+        return np.array(values, dtype=np.int32 if smallest in (np.uint16, np.uint32) else smallest)
+
+    @cached_property
+    def _written_members(self) -> npt.NDArray[np.float32]:
+        return np.array([members for _, members in self._painted], dtype=np.float32)
+
+    @cached_property
+    def _painted(self) -> list[tuple[int, tuple[bool, ...]]]:
+        """The first label value of each distinct set of regions, background (in no region) first."""
+        painted: dict[tuple[bool, ...], int] = {(False,) * len(self.values): 0}
+        for value in dict.fromkeys(int(value) for group in self.values for value in group):
+            painted.setdefault(tuple(value in group for group in self.values), value)
+        return [(value, members) for members, value in painted.items()]
+
+    def _expected(self) -> str:
+        shown = (f"{name}: {values[0] if len(values) == 1 else list(values)}" for name, values in zip(self.classes, self.values, strict=True))
+        return "{" + ", ".join(shown) + (f", ignore: {self.ignore}" if self.ignore is not None else "") + "}"

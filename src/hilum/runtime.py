@@ -1,0 +1,178 @@
+"""The only file that names devices: device, precision, determinism and the ranks of several processes."""
+
+import os
+import platform
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from hilum.errors import DeviceError
+from hilum.registry import Settings
+
+Precision = Literal["float32", "bfloat16", "float16"]
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+Item = TypeVar("Item")
+
+
+class RuntimeConfig(Settings):
+    """What the run is computed on."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Device of the network; auto takes CUDA where there is a GPU, else the CPU."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Precision of the network's arithmetic; auto takes bfloat16 where the device computes in it, else float32."""
+    seed: int = 17
+    """Seed of the initial weights, the order of samples and every augmentation."""
+    threads: PositiveInt | None = None
+    """CPU threads of each process; by default as many as it may use."""
+    deterministic: bool = True
+    """Only kernels that give the same bits each time, where the device has them; the CPU always does."""
+
+    def start(self) -> "Runtime":
+        """The runtime for this process; joins the other ranks where `torchrun` started several.
+
+        Raises DeviceError for what this machine cannot do.
+        """
+        device = self._device()
+        precision = self._precision(device)
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        if device == "cuda":
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+            torch.backends.cudnn.deterministic = self.deterministic
+            torch.backends.cudnn.benchmark = not self.deterministic
+        if world > 1 and not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+        return Runtime(device=torch.device(device), precision=precision, seed=self.seed, rank=rank, world=world)
+
+    def _device(self) -> str:
+        available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if self.device == "auto":
+            return "cuda" if available["cuda"] else "cpu"
+        if not available[self.device]:
+            usable = ", ".join(name for name, there in available.items() if there)
+            raise DeviceError(f"runtime.device: received {self.device}, this machine and this build of torch have: {usable}")
+        return self.device
+
+    def _precision(self, device: str) -> Precision:
+        if self.precision == "auto":
+            return "bfloat16" if has_bfloat16(device) else "float32"
+        if self.precision == "float16" and device != "cuda":
+            raise DeviceError(f"runtime.precision: float16 needs a CUDA device, this run is on {device}: take bfloat16 or float32")
+        return self.precision
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A device, the precision of the network on it, and this process's place among the ranks."""
+
+    device: torch.device
+    precision: Precision
+    seed: int
+    rank: int = 0
+    world: int = 1
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the run folder."""
+        return self.rank == 0
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """The model on the device."""
+        return model.to(self.device)
+
+    def parallel(self, model: nn.Module) -> nn.Module:
+        """The model with gradients averaged over all ranks; the model itself where there is one."""
+        if self.world == 1:
+            return model
+        from torch.nn.parallel import DistributedDataParallel
+
+        return DistributedDataParallel(model)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context that the network's forward pass runs in."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, DTYPES[self.precision])
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """The loss scaler that float16 needs; it does nothing in other precisions."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a tensor over all ranks."""
+        if self.world > 1:
+            value = value.clone()
+            torch.distributed.all_reduce(value)
+            value /= self.world
+        return value
+
+    def gather(self, items: list[Item]) -> list[Item]:
+        """The items of all ranks, in the order of the ranks, on every rank."""
+        if self.world == 1:
+            return items
+        lists: list[list[Item]] = [[] for _ in range(self.world)]
+        torch.distributed.all_gather_object(lists, items)
+        return [item for part in lists for item in part]
+
+    def main_first(self, work: Callable[[], Item]) -> Item:
+        """The result of `work` on the main rank, done there alone and sent to the others; its error is raised on all."""
+        if self.world == 1:
+            return work()
+        outcome: list[Any] = [None, None]
+        if self.is_main:
+            try:
+                outcome = [work(), None]
+            except Exception as error:
+                outcome = [None, error]
+        torch.distributed.broadcast_object_list(outcome, src=0)
+        if outcome[1] is not None:
+            raise outcome[1]
+        return outcome[0]
+
+    def barrier(self) -> None:
+        """Wait for the other ranks."""
+        if self.world > 1:
+            torch.distributed.barrier()
+
+    def stop(self) -> None:
+        """Leave the other ranks."""
+        if self.world > 1 and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def has_bfloat16(device: str) -> bool:
+    """Whether a device computes in bfloat16 itself; emulation would be slower than float32."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device != "cpu":
+        return False
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and any(flag in flags.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def machine() -> dict[str, str | int]:
+    """What the run was computed on, for its provenance."""
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] if cpuinfo.exists() else []
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cpu": names[0] if names else platform.processor(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+    }
+
+
+def seed_weights(seed: int) -> None:
+    """Seed torch's global generators, which initial weights and dropout draw from."""
+    torch.manual_seed(seed)

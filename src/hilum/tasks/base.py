@@ -1,0 +1,46 @@
+"""The root of all tasks, and how classes are read from YAML."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from hilum.problem import Problem, Value
+from hilum.registry import Component
+
+
+class TaskConfig(Component, family="tasks"):
+    """What a network is asked."""
+
+    def problem(self, *, channels: tuple[str, ...], dims: int, size: tuple[int, ...] | None) -> Problem:
+        """The problem for inputs of these channels, dimensions and (where it is fixed) size."""
+        raise NotImplementedError
+
+
+def _as_groups(received: Any) -> Any:
+    """A bare list numbers its classes from 0; a single value is a group of one."""
+    if isinstance(received, list | tuple):
+        if not all(isinstance(name, str) for name in received):
+            raise ValueError("names in a list (numbered from 0), or a mapping from names to label values")
+        if len(set(received)) != len(received):
+            raise ValueError("every class named once")
+        return {name: (index,) for index, name in enumerate(received)}
+    if isinstance(received, dict):
+        return {name: value if isinstance(value, list | tuple) else [value] for name, value in received.items()}
+    return received
+
+
+Classes = Annotated[dict[str, tuple[Value, ...]], BeforeValidator(_as_groups)]
+"""Class names and the label values that stand for them in the files."""
+
+
+def no_shared_values(classes: dict[str, tuple[Value, ...]]) -> dict[str, tuple[Value, ...]]:
+    """The classes, unless two of them claim one label value (ValueError)."""
+    owner: dict[str, str] = {}
+    for name, values in classes.items():
+        if not values:
+            raise ValueError(f"at least one label value for '{name}'")
+        for value in values:
+            if str(value) in owner:
+                raise ValueError(f"label value {value} in one class only, it is in '{owner[str(value)]}' and '{name}' (overlapping ones go under regions:)")
+            owner[str(value)] = name
+    return classes
