@@ -1,0 +1,165 @@
+"""One row a case (and structure): how scores are made into rows, written to `cases.csv` and read back."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hilum.errors import DataError
+from hilum.metrics.base import check_columns
+from hilum.metrics.pair import MaskPair
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from hilum.metrics.base import CaseMetric
+    from hilum.problem import Problem
+    from hilum.volume import Grid
+
+    Labels = npt.NDArray[np.integer]
+
+Cell = str | int | float | None
+Row = Mapping[str, Cell]
+"""A line of `cases.csv`: what stands in each column; None is an empty cell."""
+TEXT_COLUMNS = frozenset({"case_id", "patient_id", "part", "class", "status", "unit", "truth", "predicted"})
+"""Columns that stay text, so that an id `001` comes back as it was; every other one holds numbers."""
+PROBABILITY_PREFIX = "p_"
+_INTEGER = re.compile(r"-?[0-9]+")
+
+
+@dataclass(frozen=True)
+class CaseKey:
+    """Whose row it is."""
+
+    case_id: str
+    patient_id: str
+    part: str
+
+
+def segmentation_rows(
+    key: CaseKey, truth: Labels, *, predicted: Labels, problem: Problem, grid: Grid, metrics: Sequence[CaseMetric]
+) -> list[Row]:
+    """One row a foreground class or region, from the label values (I, J, K) of truth and prediction on `grid`.
+
+    Voxels that the truth ignores are in neither structure. Volumes in ml are empty where the image has no size.
+    Raises DataError where the two do not fit the grid, ConfigError where two metrics share a column.
+    """
+    check_columns(metrics)
+    if truth.shape != grid.shape or predicted.shape != grid.shape:
+        raise DataError(
+            f"case {key.case_id}: received a truth of shape {truth.shape} and a prediction of {predicted.shape};"
+            f" expected both on the grid {grid.shape}"
+        )
+    ignored = truth == problem.ignore if problem.ignore is not None else None
+    rows: list[Row] = []
+    for name, values in zip(problem.foreground, problem.values[-len(problem.foreground) :], strict=True):
+        masks = [_member(truth, values), _member(predicted, values)]
+        if ignored is not None:
+            masks = [mask & ~ignored for mask in masks]
+        pair = MaskPair(masks[0], masks[1], grid.spacing, grid.unit)
+        rows.append({**asdict(key), "class": name, **_sizes(pair, grid), **_scores(pair, metrics)})
+    return rows
+
+
+def classification_row(key: CaseKey, truth: int, *, probabilities: npt.NDArray[np.floating], problem: Problem) -> Row:
+    """The row of a case: names of the true and the most likely class, and the probability (C,) of every class.
+
+    Raises DataError for probabilities that are not one finite number a class.
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    if values.shape != (len(problem.classes),) or not np.isfinite(values).all():
+        raise DataError(
+            f"case {key.case_id}: received probabilities {values.tolist()},"
+            f" expected {len(problem.classes)} finite numbers, one for each of {', '.join(problem.classes)}"
+        )
+    named = {f"{PROBABILITY_PREFIX}{name}": float(value) for name, value in zip(problem.classes, values, strict=True)}
+    predicted = problem.classes[int(values.argmax())]
+    return {**asdict(key), "truth": problem.classes[truth], "predicted": predicted, **named}
+
+
+def write_rows(file: Path, rows: Sequence[Row]) -> None:
+    """Write rows of the same columns as CSV; floats keep every digit, None is an empty cell.
+
+    The file appears under its name only when complete. Raises DataError for no rows, or rows of differing columns.
+    """
+    if not rows or any(row.keys() != rows[0].keys() for row in rows):
+        raise DataError(f"{file}: received {len(rows)} rows, expected at least one and the same columns in each")
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}.unfinished")
+    try:
+        with unfinished.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(rows[0])
+            writer.writerows([_written(row[name]) for name in rows[0]] for row in rows)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_rows(file: Path) -> list[Row]:
+    """The rows of a CSV by `write_rows`, equal to those that were written.
+
+    Raises DataError for a file that is missing, cut off, or holds text where a number belongs.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            reader = csv.reader(stream)
+            header = next(reader, [])
+            return [_row(header, cells, f"{file}:{reader.line_num}") for cells in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: cannot be read: {error}; expected rows written by `hilum evaluate`") from error
+
+
+def _member(labels: Labels, values: Sequence[int | str]) -> npt.NDArray[np.bool_]:
+    mask: npt.NDArray[np.bool_] = labels == int(values[0])
+    for value in values[1:]:
+        mask |= labels == int(value)
+    return mask
+
+
+def _sizes(pair: MaskPair, grid: Grid) -> dict[str, Cell]:
+    i, j, k = grid.affine[:3, :3].T
+    voxel_ml = abs(float(np.cross(i, j) @ k)) / 1000 if grid.unit == "mm" else None
+    return {
+        "status": pair.status,
+        "unit": pair.unit,
+        "truth_voxels": pair.truth_voxels,
+        "predicted_voxels": pair.predicted_voxels,
+        "truth_ml": None if voxel_ml is None else pair.truth_voxels * voxel_ml,
+        "predicted_ml": None if voxel_ml is None else pair.predicted_voxels * voxel_ml,
+    }
+
+
+def _scores(pair: MaskPair, metrics: Sequence[CaseMetric]) -> dict[str, Cell]:
+    return {metric.column: float(metric.measure(pair)) for metric in metrics}
+
+
+def _written(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    return repr(cell) if isinstance(cell, float) else str(cell)
+
+
+def _row(header: Sequence[str], cells: Sequence[str], where: str) -> Row:
+    if len(cells) != len(header):
+        raise DataError(f"{where}: received {len(cells)} cells, expected {len(header)}; the file was cut off or edited")
+    return {name: _cell(name, text, where) for name, text in zip(header, cells, strict=True)}
+
+
+def _cell(name: str, text: str, where: str) -> Cell:
+    if name in TEXT_COLUMNS:
+        return text
+    if not text:
+        return None
+    try:
+        return int(text) if _INTEGER.fullmatch(text) else float(text)
+    except ValueError:
+        raise DataError(f"{where}: column '{name}': received '{text}', expected a number or nothing") from None

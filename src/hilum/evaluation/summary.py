@@ -1,0 +1,219 @@
+"""Means, intervals, misses and inventions, from rows alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hilum.errors import DataError
+from hilum.evaluation.intervals import Bootstrap, resampled_means, resampled_scores
+from hilum.evaluation.rows import PROBABILITY_PREFIX
+from hilum.metrics.base import CaseMetric, CohortMetric, check_columns
+from hilum.metrics.confusion import mean_of_defined, ratio
+from hilum.metrics.pair import STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from hilum.evaluation.rows import Row
+    from hilum.metrics.base import MetricConfig
+    from hilum.problem import Problem
+
+    Floats = npt.NDArray[np.float64]
+    Summary = dict[str, Any]
+
+PENALTIES = (
+    "missed (in the truth only) and invented (predicted only) structures count in every mean: dice, iou and nsd 0,"
+    " hd95 the diagonal of the image; rightly absent ones: dice, iou and nsd 1, hd95 0"
+)
+"""What a structure scores that truth and prediction do not both have."""
+ONE_CLASS = "undefined: only one class present"
+CLASS_NEVER = "undefined: its class never occurs"
+ONE_PATIENT = "one patient: no interval"
+BOOTSTRAP = Bootstrap()
+UNITS_MIXED = "some cases are in mm and some in pixels: their distances and tolerances are not comparable"
+
+
+def summarise(
+    rows: Sequence[Row],
+    problem: Problem,
+    *,
+    metrics: Sequence[MetricConfig],
+    notes: Sequence[str] = (),
+    bootstrap: Bootstrap | None = BOOTSTRAP,
+) -> Summary:
+    """The summary of rows as `summary.json` holds it; `overall` maps every score to its value and interval.
+
+    `notes` are passed on. `bootstrap=None` leaves out the intervals. Raises DataError for rows that do not belong to
+    the problem, that lack a score, or that hold a case twice.
+    """
+    if not rows:
+        raise DataError("received no rows, expected at least one scored case")
+    check_columns(metrics)
+    patients = {str(row["case_id"]): str(row["patient_id"]) for row in rows}
+    alone = len(set(patients.values())) == 1
+    summary: Summary = {"task": problem.kind, "patients": len(set(patients.values())), "cases": len(patients)}
+    summary["interval"] = None if bootstrap is None or alone else _described(bootstrap)
+    summary["notes"] = [*notes, *([ONE_PATIENT] if bootstrap is not None and alone else [])]
+    drawn = None if alone else bootstrap
+    if problem.kind == "segmentation":
+        case_metrics = [metric for metric in metrics if isinstance(metric, CaseMetric)]
+        return _segmentation(summary, rows, problem=problem, metrics=case_metrics, bootstrap=drawn)
+    cohort_metrics = [metric for metric in metrics if isinstance(metric, CohortMetric)]
+    return _classification(summary, rows, problem=problem, metrics=cohort_metrics, bootstrap=drawn)
+
+
+def overall(summary: Summary) -> dict[str, float]:
+    """The value of every score over the whole cohort, by name; NaN where undefined."""
+    values = {name: score["value"] for name, score in summary["overall"].items()}
+    return {name: float("nan") if value is None else value for name, value in values.items()}
+
+
+def _segmentation(
+    summary: Summary,
+    rows: Sequence[Row],
+    *,
+    problem: Problem,
+    metrics: Sequence[CaseMetric],
+    bootstrap: Bootstrap | None,
+) -> Summary:
+    values, patients = _case_values(rows, problem, metrics)
+    drawn = None if bootstrap is None else resampled_means(values, patients, bootstrap)
+    units = sorted({str(row["unit"]) for row in rows})
+    summary["unit"] = units[0] if len(units) == 1 else "mixed"
+    summary["notes"] += [PENALTIES, *([UNITS_MIXED] if len(units) > 1 else [])]
+    summary["metrics"] = {metric.column: _facts(metric) for metric in metrics}
+    means = _means(values)
+    summary["overall"] = {}
+    for position, metric in enumerate(metrics):
+        resampled = None if drawn is None else mean_of_defined(drawn[:, :, position])
+        over_classes = float(mean_of_defined(means[None, :, position])[0])
+        summary["overall"][metric.column] = _score(over_classes, resampled, bootstrap)
+    summary["classes"] = {}
+    for number, name in enumerate(problem.foreground):
+        found = Counter(str(row["status"]) for row in rows if row["class"] == name)
+        entry: dict[str, Any] = {"cases": found.total(), **{status: found[status] for status in STATUSES}}
+        for position, metric in enumerate(metrics):
+            resampled = None if drawn is None else drawn[:, number, position]
+            score = _score(float(means[number, position]), resampled, bootstrap)
+            entry[metric.column] = {**score, **_spread(values[:, number, position])}
+        summary["classes"][name] = entry
+    return summary
+
+
+def _case_values(rows: Sequence[Row], problem: Problem, metrics: Sequence[CaseMetric]) -> tuple[Floats, list[str]]:
+    """Scores (N, classes, metrics), NaN where a row has none, and the patient of each of the N cases."""
+    patients = {str(row["case_id"]): str(row["patient_id"]) for row in rows}
+    place = {case: number for number, case in enumerate(patients)}
+    values = np.full((len(place), len(problem.foreground), len(metrics)), np.nan)
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        case, name = str(row["case_id"]), str(row.get("class"))
+        if name not in problem.foreground or (case, name) in seen:
+            what = "occurs twice" if (case, name) in seen else f"expected one of {', '.join(problem.foreground)}"
+            raise DataError(f"case {case}: class '{name}': {what}")
+        seen.add((case, name))
+        at = place[case], problem.foreground.index(name)
+        values[at] = [_number(row, metric.column) for metric in metrics]
+    if len(seen) < len(place) * len(problem.foreground):
+        raise DataError(
+            f"received {len(seen)} rows of {len(place)} cases, expected one for each foreground class of each"
+        )
+    return values, list(patients.values())
+
+
+def _classification(
+    summary: Summary,
+    rows: Sequence[Row],
+    *,
+    problem: Problem,
+    metrics: Sequence[CohortMetric],
+    bootstrap: Bootstrap | None,
+) -> Summary:
+    if summary["cases"] != len(rows):
+        raise DataError(f"received {len(rows)} rows of {summary['cases']} cases, expected one row a case")
+    truth = np.array([_class_number(row, problem) for row in rows], dtype=np.int64)
+    columns = [f"{PROBABILITY_PREFIX}{name}" for name in problem.classes]
+    probabilities = np.array([[_number(row, column) for column in columns] for row in rows])
+    sizes = np.bincount(truth, minlength=len(problem.classes))
+    summary["classes"] = {name: {"cases": int(size)} for name, size in zip(problem.classes, sizes, strict=True)}
+    unseen = [name for name, size in zip(problem.classes, sizes, strict=True) if not size]
+    if unseen:
+        summary["notes"].append(f"no case of {', '.join(unseen)}: left out of scores that are means over the classes")
+    summary["metrics"] = {metric.column: _facts(metric) for metric in metrics}
+    summary["overall"] = {}
+    for metric in metrics:
+        drawn: dict[str, Floats] = {}
+        if bootstrap is not None:
+            drawn = resampled_scores(
+                metric,
+                truth,
+                probabilities=probabilities,
+                classes=problem.classes,
+                patients=[str(row["patient_id"]) for row in rows],
+                bootstrap=bootstrap,
+            )
+        for name, value in metric.score(truth, probabilities, problem.classes).items():
+            summary["overall"][name] = _score(value, drawn.get(name), bootstrap)
+            if np.isnan(value):
+                summary["overall"][name]["note"] = ONE_CLASS if np.count_nonzero(sizes) == 1 else CLASS_NEVER
+    return summary
+
+
+def _class_number(row: Row, problem: Problem) -> int:
+    name = str(row.get("truth"))
+    if name not in problem.classes:
+        raise DataError(f"case {row['case_id']}: true class '{name}', expected one of {', '.join(problem.classes)}")
+    return problem.classes.index(name)
+
+
+def _number(row: Row, column: str) -> float:
+    if column not in row:
+        raise DataError(f"case {row['case_id']}: no column '{column}' (columns: {', '.join(row)}); evaluate again")
+    value = row[column]
+    return float("nan") if value is None else float(value)
+
+
+def _described(bootstrap: Bootstrap) -> Summary:
+    return {
+        "method": "percentile bootstrap of patients",
+        "level": bootstrap.level,
+        "resamples": bootstrap.resamples,
+        "seed": bootstrap.seed,
+    }
+
+
+def _facts(metric: MetricConfig) -> Summary:
+    in_unit = isinstance(metric, CaseMetric) and metric.in_unit
+    return {**metric.model_dump(mode="json"), "better": metric.better, "in_unit": in_unit}
+
+
+def _score(value: float, resampled: Floats | None, bootstrap: Bootstrap | None) -> Summary:
+    """A value and its interval; None stands for what is undefined, as JSON has no NaN."""
+    if np.isnan(value):
+        return {"value": None, "low": None, "high": None}
+    interval = None if bootstrap is None or resampled is None else bootstrap.interval(resampled)
+    low, high = interval or (None, None)
+    score: Summary = {"value": value, "low": low, "high": high}
+    undefined = 0 if resampled is None else int(np.isnan(resampled).sum())
+    return {**score, "resamples_undefined": undefined} if undefined else score
+
+
+def _spread(values: Floats) -> Summary:
+    """Median and standard deviation of the defined values, and how many are not."""
+    defined = values[~np.isnan(values)]
+    return {
+        "median": float(np.median(defined)) if defined.size else None,
+        "std": float(np.std(defined, ddof=1)) if defined.size > 1 else None,
+        "undefined": int(values.size - defined.size),
+    }
+
+
+def _means(values: Floats) -> Floats:
+    """Means over the cases (classes, metrics) of (N, classes, metrics), without NaN values; NaN where all are."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0).astype(np.float64))

@@ -1,0 +1,70 @@
+"""The summary as lines of text for a terminal or a log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hilum.metrics.pair import STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+GAP = "  "
+UNDEFINED = "undefined"
+
+
+def table(summary: Mapping[str, Any]) -> list[str]:
+    """Lines that say who was scored, every score with its interval, misses and inventions, and the rules behind."""
+    lines = _segmentation(summary) if summary["task"] == "segmentation" else _classification(summary)
+    return [_head(summary), "", *lines, "", *(f"note: {note}" for note in summary["notes"])]
+
+
+def _head(summary: Mapping[str, Any]) -> str:
+    head = f"{_counted(summary['patients'], 'patient')}, {_counted(summary['cases'], 'case')}"
+    interval = summary["interval"]
+    if interval is None:
+        return head
+    return (
+        f"{head}; in brackets {interval['level']:.0%} intervals from {interval['resamples']} resamples of the patients"
+    )
+
+
+def _segmentation(summary: Mapping[str, Any]) -> list[str]:
+    metrics = summary["metrics"]
+    titles = [f"{name} ({summary['unit']})" if facts["in_unit"] else name for name, facts in metrics.items()]
+    grid = [["", "cases", *STATUSES, *titles]]
+    for name, entry in summary["classes"].items():
+        counts = [str(entry[key]) for key in ("cases", *STATUSES)]
+        grid.append([name, *counts, *(_shown(entry[metric]) for metric in metrics)])
+    totals = [str(sum(entry[key] for entry in summary["classes"].values())) for key in ("cases", *STATUSES)]
+    grid.append(["mean", *totals, *(_shown(summary["overall"][metric]) for metric in metrics)])
+    return _aligned(grid, numeric=range(1, 2 + len(STATUSES)))
+
+
+def _classification(summary: Mapping[str, Any]) -> list[str]:
+    sizes = ", ".join(f"{name} {entry['cases']}" for name, entry in summary["classes"].items())
+    scores = [[name, _shown(score)] for name, score in summary["overall"].items()]
+    return [f"cases a class: {sizes}", "", *_aligned(scores, numeric=())]
+
+
+def _shown(score: Mapping[str, Any]) -> str:
+    if score["value"] is None:
+        return str(score.get("note", UNDEFINED))
+    value = f"{score['value']:.3f}"
+    return value if score["low"] is None else f"{value} [{score['low']:.3f}, {score['high']:.3f}]"
+
+
+def _aligned(grid: Sequence[Sequence[str]], *, numeric: Sequence[int]) -> list[str]:
+    """Rows of cells as lines; the columns in `numeric` are flush right."""
+    widths = [max(len(row[column]) for row in grid) for column in range(len(grid[0]))]
+    return [
+        GAP.join(
+            cell.rjust(width) if column in numeric else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in grid
+    ]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,48 @@
+"""The surface of a binary structure, and the smallest box around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    Mask = npt.NDArray[np.bool_]
+
+
+def bounding_box(mask: Mask) -> tuple[slice, ...]:
+    """The slices of the smallest box that holds every true voxel; empty slices where there is none."""
+    box = [slice(0, size) for size in mask.shape]
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        occupied = np.flatnonzero(mask[tuple(box)].any(axis=others))
+        if not occupied.size:
+            return (slice(0, 0),) * mask.ndim
+        box[axis] = slice(int(occupied[0]), int(occupied[-1]) + 1)
+    return tuple(box)
+
+
+def surface(mask: Mask, axes: Sequence[int]) -> Mask:
+    """The true voxels with a false neighbour along one of `axes` (neighbours share a face); same shape as `mask`.
+
+    What lies beyond the array counts as false, so that a structure cut by the image's edge has a surface there.
+    """
+    interior = mask.copy()
+    for axis in axes:
+        inner, outer = np.moveaxis(interior, axis, 0), np.moveaxis(mask, axis, 0)
+        inner[1:] &= outer[:-1]
+        inner[:-1] &= outer[1:]
+        inner[0] = inner[-1] = False
+    return mask & ~interior
+
+
+def true_axes(shape: Sequence[int]) -> tuple[int, ...]:
+    """The axes along which an image of `shape` has more than one voxel: (0, 1) for an image with K = 1.
+
+    A structure has no surface along the others, as nothing was seen there. A single voxel keeps all its axes.
+    """
+    return tuple(axis for axis, size in enumerate(shape) if size > 1) or tuple(range(len(shape)))

@@ -1,0 +1,24 @@
+"""Balanced accuracy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hilum.metrics.base import CohortMetric, Floats, Indices
+from hilum.metrics.confusion import confusion, mean_of_defined, ratio
+
+
+def balanced_accuracy(counts: Floats) -> Floats:
+    """Mean recall over the classes that occur among the true ones of the counts (R, C, C) (Brodersen et al. 2010)."""
+    correct = np.diagonal(counts, axis1=1, axis2=2)
+    return mean_of_defined(ratio(correct, counts.sum(axis=2)))
+
+
+class BalancedAccuracyMetric(CohortMetric, kind="balanced_accuracy"):
+    """Mean of the classes' recalls: every class weighs the same, however rare."""
+
+    def weighted(
+        self, truth: Indices, probabilities: Floats, *, classes: Sequence[str], weights: Floats
+    ) -> dict[str, Floats]:
+        """One value: `balanced_accuracy`."""
+        return {self.column: balanced_accuracy(confusion(truth, probabilities, weights))}

@@ -1,0 +1,18 @@
+"""The Dice coefficient."""
+
+from hilum.metrics.base import CaseMetric
+from hilum.metrics.pair import MaskPair
+
+
+def dice(pair: MaskPair) -> float:
+    """2 |T and P| / (|T| + |P|) (Dice 1945); 1 where both are empty, 0 where only one is."""
+    total = pair.truth_voxels + pair.predicted_voxels
+    return 2 * pair.shared_voxels / total if total else 1.0
+
+
+class DiceMetric(CaseMetric, kind="dice"):
+    """Dice coefficient of each structure: twice the overlap over the sum of both volumes."""
+
+    def measure(self, pair: MaskPair) -> float:
+        """Between 0 and 1; see `dice`."""
+        return dice(pair)

@@ -1,0 +1,18 @@
+"""Intersection over union."""
+
+from hilum.metrics.base import CaseMetric
+from hilum.metrics.pair import MaskPair
+
+
+def iou(pair: MaskPair) -> float:
+    """|T and P| / |T or P| (Jaccard 1912); 1 where both are empty, 0 where only one is."""
+    union = pair.truth_voxels + pair.predicted_voxels - pair.shared_voxels
+    return pair.shared_voxels / union if union else 1.0
+
+
+class IouMetric(CaseMetric, kind="iou"):
+    """Intersection over union (Jaccard index) of each structure."""
+
+    def measure(self, pair: MaskPair) -> float:
+        """Between 0 and 1; see `iou`."""
+        return iou(pair)

@@ -1,0 +1,186 @@
+"""Summaries against plain sums, and that misses, inventions and undefined scores are never dropped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from hilum.errors import DataError
+from hilum.evaluation.intervals import Bootstrap
+from hilum.evaluation.rows import CaseKey, Row, classification_row, read_rows, segmentation_rows, write_rows
+from hilum.evaluation.summary import ONE_CLASS, ONE_PATIENT, PENALTIES, UNITS_MIXED, overall, summarise
+from hilum.evaluation.table import table
+from hilum.metrics.accuracy import AccuracyMetric
+from hilum.metrics.auroc import AurocMetric
+from hilum.metrics.dice import DiceMetric
+from hilum.metrics.f1 import F1Metric
+from hilum.metrics.hd95 import Hd95Metric
+from hilum.metrics.nsd import NsdMetric
+from hilum.problem import Problem
+from hilum.volume import Grid
+
+ORGANS = Problem("segmentation", 3, ("T1",), ("background", "liver", "tumour"), values=((0,), (1,), (2,)))
+LUNGS = Problem("classification", 2, ("grey",), ("normal", "pneumonia"), values=((0,), (1,)))
+METRICS = (DiceMetric(), Hd95Metric(), NsdMetric())
+CLASSIFIER = (AurocMetric(), AccuracyMetric(), F1Metric())
+GRID = Grid((8, 8, 8), np.eye(4))
+
+
+def segmented(num_cases: int = 10, *, missed: int = 0, unit: str = "mm") -> list[Row]:
+    """Rows of cases, two a patient: a liver found with small errors, and a tumour, missed in the first `missed`."""
+    rng = np.random.default_rng(0)
+    rows: list[Row] = []
+    for number in range(num_cases):
+        truth = np.zeros(GRID.shape, dtype=np.uint8)
+        truth[1:5, 1:6, 1:6] = 1
+        truth[5:7, 2:4, 2:4] = 2
+        predicted = np.where((rng.random(GRID.shape) < 0.1) & (truth == 1), 0, truth)
+        if number < missed:
+            predicted[predicted == 2] = 0
+        grid = Grid(GRID.shape, GRID.affine, unit)  # type: ignore[arg-type]
+        key = CaseKey(f"case{number}", f"patient{number // 2}", "val")
+        rows += segmentation_rows(key, truth, predicted=predicted, problem=ORGANS, grid=grid, metrics=METRICS)
+    return rows
+
+
+def classified(truths: list[int], *, patients: int = 10) -> list[Row]:
+    scores = np.random.default_rng(1).random(len(truths)).round(2)
+    return [
+        classification_row(
+            CaseKey(f"{number:03}", f"p{number % patients}", "test"),
+            truth,
+            probabilities=np.array([1 - score, score]),
+            problem=LUNGS,
+        )
+        for number, (truth, score) in enumerate(zip(truths, scores, strict=True))
+    ]
+
+
+def column(rows: list[Row], name: str, metric: str) -> list[float]:
+    return [float(row[metric] or 0) for row in rows if row["class"] == name]
+
+
+def test_means_medians_and_spreads_of_every_class() -> None:
+    rows = segmented(missed=2)
+    summary = summarise(rows, ORGANS, metrics=METRICS, bootstrap=None)
+    for name in ("liver", "tumour"):
+        for metric in ("dice", "hd95", "nsd"):
+            values = column(rows, name, metric)
+            score = summary["classes"][name][metric]
+            assert score["value"] == pytest.approx(np.mean(values))
+            assert score["median"] == pytest.approx(np.median(values))
+            assert score["std"] == pytest.approx(np.std(values, ddof=1))
+    means = [np.mean(column(rows, name, "dice")) for name in ("liver", "tumour")]
+    assert overall(summary)["dice"] == pytest.approx(np.mean(means))
+
+
+def test_who_was_scored_is_said() -> None:
+    summary = summarise(segmented(), ORGANS, metrics=METRICS, notes=["patients unknown"], bootstrap=Bootstrap(20))
+    assert (summary["patients"], summary["cases"], summary["unit"]) == (5, 10, "mm")
+    assert summary["notes"] == ["patients unknown", PENALTIES]
+    assert summary["interval"]["resamples"] == 20
+
+
+@pytest.mark.parametrize("metric", ["dice", "hd95", "nsd"])
+def test_missed_structures_are_counted_and_worsen_every_score(metric: str) -> None:
+    none, half = (summarise(segmented(missed=missed), ORGANS, metrics=METRICS) for missed in (0, 5))
+    counts = {key: half["classes"]["tumour"][key] for key in ("cases", "found", "missed", "invented", "absent")}
+    assert counts == {"cases": 10, "found": 5, "missed": 5, "invented": 0, "absent": 0}
+    sign = -1 if metric == "hd95" else 1
+    for better, worse in (
+        (none["classes"]["tumour"][metric], half["classes"]["tumour"][metric]),
+        (none["overall"][metric], half["overall"][metric]),
+    ):
+        assert sign * better["value"] > sign * worse["value"]
+        assert sign * better["low" if sign < 0 else "high"] >= sign * worse["low" if sign < 0 else "high"]
+
+
+def test_intervals_hold_the_value_and_repeat_with_the_seed() -> None:
+    first, again = (summarise(segmented(missed=3), ORGANS, metrics=METRICS) for _ in range(2))
+    assert first == again
+    for score in [*first["overall"].values(), first["classes"]["tumour"]["dice"]]:
+        assert score["low"] < score["value"] < score["high"]
+
+
+def test_the_summary_is_the_same_from_the_file_and_fits_json(tmp_path: Path) -> None:
+    for rows, problem, metrics in (
+        (segmented(missed=1), ORGANS, METRICS),
+        (classified([0, 1] * 8), LUNGS, CLASSIFIER),
+    ):
+        write_rows(tmp_path / "cases.csv", rows)
+        summary = summarise(read_rows(tmp_path / "cases.csv"), problem, metrics=metrics)
+        assert summary == summarise(rows, problem, metrics=metrics)
+        assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_one_patient_has_no_interval() -> None:
+    summary = summarise(segmented(2), ORGANS, metrics=METRICS)
+    assert summary["interval"] is None
+    assert ONE_PATIENT in summary["notes"]
+    assert summary["overall"]["dice"]["low"] is None
+
+
+def test_units_that_mix_are_told() -> None:
+    rows = segmented(4)
+    other = [{**row, "case_id": f"x{row['case_id']}"} for row in segmented(4, unit="pixel")]
+    summary = summarise([*rows, *other], ORGANS, metrics=METRICS, bootstrap=None)
+    assert summary["unit"] == "mixed"
+    assert UNITS_MIXED in summary["notes"]
+
+
+def test_classification_scores_with_intervals() -> None:
+    rows = classified([0, 1, 1, 0] * 10)
+    summary = summarise(rows, LUNGS, metrics=CLASSIFIER)
+    expected = roc_auc_score([row["truth"] == "pneumonia" for row in rows], [row["p_pneumonia"] for row in rows])
+    score = summary["overall"]["auroc"]
+    assert score["value"] == pytest.approx(expected)
+    assert score["low"] < expected < score["high"]
+    assert summary["classes"] == {"normal": {"cases": 20}, "pneumonia": {"cases": 20}}
+    assert set(overall(summary)) == {"auroc", "accuracy", "f1", "f1_normal", "f1_pneumonia"}
+
+
+def test_auroc_of_one_class_is_said_to_be_undefined() -> None:
+    summary = summarise(classified([1] * 12), LUNGS, metrics=CLASSIFIER)
+    assert summary["overall"]["auroc"] == {"value": None, "low": None, "high": None, "note": ONE_CLASS}
+    assert np.isnan(overall(summary)["auroc"])
+    assert summary["overall"]["accuracy"]["value"] is not None
+    assert any("no case of normal" in note for note in summary["notes"])
+    assert any(ONE_CLASS in line for line in table(summary))
+
+
+def test_resamples_that_lack_a_class_are_counted() -> None:
+    summary = summarise(classified([1] + [0] * 9), LUNGS, metrics=[AurocMetric()])
+    without = (1 - 1 / 10) ** 10
+    assert summary["overall"]["auroc"]["resamples_undefined"] == pytest.approx(1000 * without, abs=60)
+
+
+def test_scores_a_user_left_undefined_are_counted() -> None:
+    rows = segmented(4)
+    rows[0] = {**rows[0], "dice": float("nan")}
+    score = summarise(rows, ORGANS, metrics=[DiceMetric()], bootstrap=None)["classes"]["liver"]["dice"]
+    assert score["undefined"] == 1
+    assert score["value"] == pytest.approx(np.mean(column(rows, "liver", "dice")[1:]))
+
+
+def test_rows_that_do_not_belong_are_refused() -> None:
+    rows = segmented(4)
+    for wrong, message in (
+        ([], "no rows"),
+        ([*rows, rows[0]], "class 'liver': occurs twice"),
+        (rows[1:], "received 7 rows of 4 cases"),
+        ([{**rows[0], "class": "spleen"}], "class 'spleen': expected one of liver, tumour"),
+        ([{key: value for key, value in row.items() if key != "dice"} for row in rows], "no column 'dice'"),
+    ):
+        with pytest.raises(DataError, match=message):
+            summarise(wrong, ORGANS, metrics=METRICS)
+    cases = classified([0, 1])
+    for wrong, message in (
+        ([*cases, cases[0]], "one row a case"),
+        ([{**cases[0], "truth": "flu"}], "true class 'flu'"),
+    ):
+        with pytest.raises(DataError, match=message):
+            summarise(wrong, LUNGS, metrics=CLASSIFIER)
