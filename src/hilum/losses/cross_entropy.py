@@ -1,0 +1,57 @@
+"""Cross-entropy between exclusive classes."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field, NonNegativeFloat
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hilum.losses.base import LossConfig, by_class, full_precision, unknown_classes
+from hilum.problem import IGNORE, Problem
+
+
+class CrossEntropy(nn.Module):
+    """Mean of -log p[class] over the targets that are not ignored, each weighted by its class; 0 where all are ignored.
+
+    With label smoothing e, the target is 1 - e on the true class plus e / C on every class (Szegedy et al. 2016,
+    doi:10.1109/CVPR.2016.308).
+    """
+
+    weights: Tensor
+
+    def __init__(self, weights: list[float], *, label_smoothing: float = 0.0) -> None:
+        """Take one weight a class."""
+        super().__init__()
+        self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32), persistent=False)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Scalar from logits (B, C, *spatial) and class indices (B, *spatial)."""
+        logits = full_precision(logits)
+        weights = self.weights.to(logits.dtype)
+        total = functional.cross_entropy(
+            logits, targets, weights, ignore_index=IGNORE, reduction="sum", label_smoothing=self.label_smoothing
+        )
+        counted = weights[targets[targets != IGNORE]].sum()
+        return total / torch.where(counted > 0, counted, torch.ones_like(counted))
+
+
+class CrossEntropyConfig(LossConfig, kind="cross_entropy"):
+    """Cross-entropy between exclusive classes, weighted by class on request."""
+
+    class_weights: dict[str, NonNegativeFloat] = Field(default_factory=dict)
+    """Weight of a class by its name; 1 for those not named."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each target that is spread evenly over all classes."""
+
+    def build(self, problem: Problem) -> nn.Module:
+        """A CrossEntropy with one weight for each class of `problem`."""
+        return CrossEntropy(by_class(self.class_weights, problem), label_smoothing=self.label_smoothing)
+
+    def faults(self, problem: Problem) -> list[str]:
+        """Why the loss cannot be used for `problem`."""
+        faults = super().faults(problem) + unknown_classes("class_weights", self.class_weights, problem)
+        if not problem.exclusive:
+            faults.append("loss 'cross_entropy' is for classes that exclude each other; for regions take 'bce'")
+        return faults

@@ -1,0 +1,150 @@
+"""The U-Net: an encoder and a decoder joined by skip connections, for segmentation in 2D and 3D."""
+
+import math
+from typing import Annotated, ClassVar, Literal, Self
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from hilum.layers.activations import Activation
+from hilum.layers.blocks import BlockStyle, ConvolutionBlock, initialise_convolutions
+from hilum.layers.dimensional import CONVOLUTION, TRANSPOSED_CONVOLUTION
+from hilum.layers.norms import Norm
+from hilum.networks.base import NetworkConfig
+from hilum.problem import Problem
+
+Stride = PositiveInt | tuple[PositiveInt, PositiveInt] | tuple[PositiveInt, PositiveInt, PositiveInt]
+
+
+class UNet(nn.Module):
+    """Logits (B, out_channels, *spatial) for images (B, in_channels, *spatial).
+
+    Ronneberger et al. 2015 (doi:10.1007/978-3-319-24574-4_28), Cicek et al. 2016 (doi:10.1007/978-3-319-46723-8_49);
+    with padded convolutions, strided convolutions down and normalisation, as Isensee et al. 2021
+    (doi:10.1038/s41592-020-01008-z). Each axis of the image must be a multiple of the product of its strides.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        channels: tuple[int, ...],
+        strides: tuple[tuple[int, ...], ...],
+        style: BlockStyle,
+    ) -> None:
+        """Build one level for each of `channels`, top first, with `strides` between them (one fewer)."""
+        super().__init__()
+        ones = (1,) * style.dims
+        self.encoder = nn.ModuleList()
+        for below, above, stride in zip(channels, (in_channels, *channels), (ones, *strides), strict=False):
+            self.encoder.append(ConvolutionBlock(above, below, stride=stride, style=style))
+        self.up = nn.ModuleList()
+        self.decoder = nn.ModuleList()
+        transposed = TRANSPOSED_CONVOLUTION[style.dims]
+        for above, below, stride in reversed(list(zip(channels, channels[1:], strides, strict=False))):
+            self.up.append(transposed(below, above, stride, stride=stride, bias=False))  # type: ignore[arg-type]
+            self.decoder.append(ConvolutionBlock(2 * above, above, stride=ones, style=style))
+        self.head = CONVOLUTION[style.dims](channels[0], out_channels, 1)
+        initialise_convolutions(self)
+        # Logits of about unit size. Much smaller ones (a spread of 0.01) keep the body from learning for as long as it
+        # takes the head to grow, and the prediction stays background meanwhile.
+        nn.init.kaiming_normal_(self.head.weight, nonlinearity="linear")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, out_channels, *spatial) for images (B, in_channels, *spatial)."""
+        features = images
+        skips: list[Tensor] = []
+        for block in self.encoder:
+            features = block(features)
+            skips.append(features)
+        skips.pop()
+        for up, block in zip(self.up, self.decoder, strict=True):
+            features = block(torch.cat((skips.pop(), up(features)), dim=1))
+        logits: Tensor = self.head(features)
+        return logits
+
+
+class UNetConfig(NetworkConfig, kind="unet"):
+    """Encoder and decoder joined by skip connections (Ronneberger et al. 2015; Cicek et al. 2016)."""
+
+    task: ClassVar[Literal["classification", "segmentation"]] = "segmentation"
+
+    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (16, 32, 64, 128)
+    """Feature maps at each level, top first."""
+    strides: tuple[Stride, ...] | None = None
+    """Down-sampling between each level and the next, a number or one an axis, such as [[1, 2, 2], 2, 2] for scans whose
+    first axis is coarse; 2 everywhere by default."""
+    convolutions: PositiveInt = 2
+    """Convolutions in each level, on the way down and on the way up."""
+    residual: bool = False
+    """Whether each level adds its input to its output."""
+    norm: Norm = "instance"
+    """Normalisation after each convolution: of each sample and channel, of the batch, or of groups of 8 channels."""
+    activation: Activation = "leaky_relu"
+    """Function after each normalisation."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which a feature at the end of a level is set to 0 in training."""
+
+    def build(self, problem: Problem) -> nn.Module:
+        """A UNet with one output channel for each class or region. Raises ConfigError where `problem` does not suit."""
+        self.refuse_faults(problem)
+        style = BlockStyle(
+            problem.dims, self.convolutions, self.residual, self.norm, self.activation, dropout=self.dropout
+        )
+        return UNet(
+            problem.num_channels,
+            problem.num_outputs,
+            channels=self.channels,
+            strides=self.steps(problem.dims),
+            style=style,
+        )
+
+    def steps(self, dims: int) -> tuple[tuple[int, ...], ...]:
+        """The down-sampling between each level and the next, one number an axis."""
+        strides = self.strides if self.strides is not None else (2,) * (len(self.channels) - 1)
+        return tuple((stride,) * dims if isinstance(stride, int) else stride for stride in strides)
+
+    def pool_factor(self, dims: int) -> tuple[int, ...]:
+        """By how much each axis shrinks down to the lowest level; a patch must be a multiple of it."""
+        return tuple(math.prod(step[axis] for step in self.steps(dims)) for axis in range(dims))
+
+    def faults(self, problem: Problem) -> list[str]:
+        """Why the network cannot answer `problem`."""
+        faults = self._stride_faults(problem.dims)
+        return faults or super().faults(problem)
+
+    def size_faults(self, size: tuple[int, ...]) -> list[str]:
+        """Which axes of a patch of `size` cannot be pooled down to the lowest level, and the sizes nearest that can."""
+        faults = self._stride_faults(len(size))
+        if faults:
+            return faults
+        for axis, (length, factor) in enumerate(zip(size, self.pool_factor(len(size)), strict=True)):
+            if length % factor:
+                below, above = length // factor * factor, -(-length // factor) * factor
+                nearest = f"{below} or {above}" if below else f"{above}"
+                faults.append(f"patch axis {axis} is {length}, must be a multiple of {factor}: nearest {nearest}")
+        if not faults and self.norm == "instance" and size == self.pool_factor(len(size)):
+            faults.append(
+                f"a patch of {'x'.join(map(str, size))} shrinks to a single voxel, whose instance norm is 0:"
+                " take a larger patch or fewer levels"
+            )
+        return faults
+
+    def _stride_faults(self, dims: int) -> list[str]:
+        strides, expected = self.strides, len(self.channels) - 1
+        if strides is None:
+            return []
+        if len(strides) != expected:
+            return [f"strides: received {len(strides)}, expected {expected}, one fewer than the levels in channels"]
+        return [
+            f"strides: received {list(stride)} for level {level + 1}, expected {dims} numbers, one an axis"
+            for level, stride in enumerate(strides)
+            if not isinstance(stride, int) and len(stride) != dims
+        ]
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Three narrow levels."""
+        return cls(channels=(4, 6, 8))
