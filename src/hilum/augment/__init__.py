@@ -1,0 +1,1 @@
+"""Random changes of the training batches, one kind a file."""

@@ -1,0 +1,127 @@
+"""Applies a list of augmentation steps to whole batches, on whatever device they are."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from hilum.augment.base import AugmentConfig, FlipAugment, Frame, IntensityAugment, SpatialAugment
+from hilum.augment.elastic import at_points
+from hilum.errors import ConfigError, Fault
+from hilum.random import generator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from hilum.case import Batch
+
+
+@dataclasses.dataclass(frozen=True)
+class _Action:
+    """One step with the rows of the batch that it changes and their parameters, stacked."""
+
+    step: AugmentConfig
+    rows: Tensor
+    draws: dict[str, Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmenter:
+    """Augments batches by `steps`: first flips, then all other geometry as one interpolation, then intensities.
+
+    Within each of the three, steps act in the order given. What becomes of a sample depends on the seed, the
+    epoch, its index and the frame alone; a sample that no step changes keeps every bit.
+    """
+
+    steps: Sequence[AugmentConfig]
+    seed: int
+
+    def __call__(self, batch: Batch, frame: Frame) -> Batch:
+        """The batch with changed images and targets; raises ConfigError for steps that cannot act on such a frame."""
+        faults = faults_of(self.steps, frame)
+        if faults:
+            raise ConfigError(faults)
+        actions = [
+            action
+            for position, step in enumerate(self.steps)
+            if (action := _action(step, batch, frame, seed=self.seed, purpose=f"augment.{position}.{step.kind}"))
+        ]
+        images, targets = batch.images, batch.targets
+        for action in actions:
+            if isinstance(action.step, FlipAugment):
+                images, targets = _flipped(action.step, action, images, targets)
+        images, targets = _warped(
+            [action for action in actions if isinstance(action.step, SpatialAugment)], images, targets, frame
+        )
+        for action in actions:
+            if isinstance(action.step, IntensityAugment):
+                images = _put(images, action.rows, action.step.apply(images[action.rows], action.draws))
+        return dataclasses.replace(batch, images=images, targets=targets)
+
+
+def faults_of(steps: Sequence[AugmentConfig], frame: Frame) -> list[Fault]:
+    """Everything that keeps `steps` from acting on samples of this frame."""
+    return [
+        Fault("augmentation", f"augment[{position}] ({step.kind})", message)
+        for position, step in enumerate(steps)
+        for message in step.faults(frame)
+    ]
+
+
+def _action(step: AugmentConfig, batch: Batch, frame: Frame, *, seed: int, purpose: str) -> _Action | None:
+    """What `step` does to the batch, or None where chance spares every sample."""
+    rows, draws = [], []
+    for row, index in enumerate(batch.indices):
+        rng = generator(seed, batch.epoch, index, purpose)
+        if rng.random() < step.probability:
+            rows.append(row)
+            draws.append(step.draw(rng, frame))
+    if not rows:
+        return None
+    device = batch.images.device
+    stacked = {key: torch.from_numpy(np.stack([draw[key] for draw in draws])).to(device) for key in draws[0]}
+    return _Action(step, torch.tensor(rows, device=device), stacked)
+
+
+def _flipped(step: FlipAugment, action: _Action, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    changed, labels = step.apply(images[action.rows], targets[action.rows], action.draws)
+    return _put(images, action.rows, changed), _put(targets, action.rows, labels)
+
+
+def _warped(actions: list[_Action], images: Tensor, targets: Tensor, frame: Frame) -> tuple[Tensor, Tensor]:
+    """All moves of points in one interpolation: linear for images, nearest for targets, edges extended outwards."""
+    if not actions:
+        return images, targets
+    rows = torch.cat([action.rows for action in actions]).unique()
+    points = _centres(frame, images.device).expand(len(rows), -1, *frame.shape)
+    # A point of the result passes the last step first, to find where that step took its values from.
+    for action in reversed(actions):
+        assert isinstance(action.step, SpatialAugment)
+        within = torch.searchsorted(rows, action.rows)
+        points = _put(points, within, action.step.warp(points[within], action.draws))
+    extent = torch.tensor(frame.extent, device=images.device).expand(len(rows), -1)
+    images = _put(images, rows, at_points(images[rows], points, extent))
+    if targets.ndim > 1:
+        labels = targets[rows].reshape(len(rows), -1, *frame.shape)
+        moved = at_points(labels.to(images.dtype), points, extent, mode="nearest").to(targets.dtype)
+        targets = _put(targets, rows, moved.view(len(rows), *targets.shape[1:]))
+    return images, targets
+
+
+def _centres(frame: Frame, device: torch.device) -> Tensor:
+    """Voxel centres (dims, *shape) measured from the middle of the frame, in its unit."""
+    axes = [
+        (torch.arange(size, device=device) - (size - 1) / 2) * step
+        for size, step in zip(frame.shape, frame.spacing, strict=True)
+    ]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"))
+
+
+def _put(values: Tensor, rows: Tensor, changed: Tensor) -> Tensor:
+    """A tensor with `rows` replaced; the one given stays as it is."""
+    return changed if len(rows) == len(values) else values.index_copy(0, rows, changed)

@@ -1,0 +1,1 @@
+"""Deterministic preparation of images and their label maps, one step a file."""

@@ -1,0 +1,20 @@
+"""The root of all preparation steps."""
+
+from hilum.registry import Component
+from hilum.volume import Volume
+
+
+class PrepareConfig(Component, family="prepare"):
+    """A deterministic step that every image passes, in training and in prediction alike.
+
+    Nothing needs undoing: a result returns to the patient by resampling onto the grid of the source.
+    """
+
+    def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
+        """The prepared image (C, I, J, K) and its label map, both on one grid."""
+        raise NotImplementedError
+
+    @property
+    def fixed_size(self) -> tuple[int, ...] | None:
+        """The spatial size that every result has (without K where two numbers are given), or None where it varies."""
+        return None

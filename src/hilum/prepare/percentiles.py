@@ -1,0 +1,42 @@
+"""Maps each channel's own range of intensities to [0, 1]."""
+
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field, ValidationInfo, field_validator
+from torch import Tensor
+
+from hilum.prepare.base import PrepareConfig
+from hilum.volume import Volume
+
+Percentage = Annotated[float, Field(ge=0, le=100)]
+
+
+class PercentilesConfig(PrepareConfig, kind="percentiles"):
+    """The range between two percentiles of each channel to [0, 1], clipped; a constant channel becomes 0."""
+
+    low: Percentage = 0.5
+    """This percentile becomes 0."""
+    high: Percentage = 99.5
+    """This percentile becomes 1."""
+
+    @field_validator("high")
+    @classmethod
+    def _above_low(cls, high: float, info: ValidationInfo) -> float:
+        if "low" in info.data and not high > info.data["low"]:
+            raise ValueError(f"a percentage above low ({info.data['low']:g})")
+        return high
+
+    def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
+        """The image with values in [0, 1]."""
+        channels = [between_percentiles(channel, self.low, self.high) for channel in image.tensor.float()]
+        return Volume(torch.stack(channels), image.grid), label
+
+
+def between_percentiles(channel: Tensor, low: float, high: float) -> Tensor:
+    """Values of any shape scaled so that the percentiles (linearly interpolated) become 0 and 1, clipped."""
+    darkest, brightest = np.percentile(channel.cpu().numpy(), (low, high)).tolist()
+    if not brightest > darkest:
+        return torch.zeros_like(channel)
+    return ((channel - darkest) / (brightest - darkest)).clamp_(0, 1)

@@ -1,0 +1,25 @@
+"""Gives every image the same number of voxels."""
+
+from pydantic import PositiveInt
+
+from hilum.prepare.base import PrepareConfig
+from hilum.volume import Volume, resample
+
+
+class ResizeConfig(PrepareConfig, kind="resize"):
+    """A given number of voxels whatever the field of view, which is kept: linear for images, nearest for labels."""
+
+    size: tuple[PositiveInt, PositiveInt] | tuple[PositiveInt, PositiveInt, PositiveInt]
+    """Voxels along I and J, or along I, J and K; with two numbers K stays as it is."""
+    antialias: bool = True
+    """Smooth before an axis becomes coarser, so that detail finer than the new voxels does not turn into noise."""
+
+    @property
+    def fixed_size(self) -> tuple[int, ...]:
+        """The size asked for."""
+        return self.size
+
+    def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
+        """The same field of view in `size` voxels."""
+        grid = image.grid.resized((*self.size, image.grid.shape[2])[:3])
+        return resample(image, grid, antialias=self.antialias), label and resample(label, grid, "nearest")

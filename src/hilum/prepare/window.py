@@ -1,0 +1,27 @@
+"""Maps a fixed range of intensities to [0, 1]."""
+
+from pydantic import ValidationInfo, field_validator
+
+from hilum.prepare.base import PrepareConfig
+from hilum.volume import Volume
+
+
+class WindowConfig(PrepareConfig, kind="window"):
+    """A fixed range of intensities to [0, 1], clipped: for CT in Hounsfield units, or 8-bit images."""
+
+    low: float
+    """Becomes 0, and so does everything below."""
+    high: float
+    """Becomes 1, and so does everything above."""
+
+    @field_validator("high")
+    @classmethod
+    def _above_low(cls, high: float, info: ValidationInfo) -> float:
+        if "low" in info.data and not high > info.data["low"]:
+            raise ValueError(f"a number above low ({info.data['low']:g})")
+        return high
+
+    def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
+        """The image with values in [0, 1]."""
+        scaled = (image.tensor.float() - self.low) / (self.high - self.low)
+        return Volume(scaled.clamp_(0, 1), image.grid), label

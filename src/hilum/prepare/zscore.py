@@ -1,0 +1,34 @@
+"""Gives every channel mean 0 and standard deviation 1."""
+
+import torch
+from torch import Tensor
+
+from hilum.prepare.base import PrepareConfig
+from hilum.volume import Volume
+
+CONSTANT_SHARE = 1e-6
+"""A spread below this share of the largest value is rounding: such a channel is constant."""
+
+
+class ZscoreConfig(PrepareConfig, kind="zscore"):
+    """Mean 0 and standard deviation 1 in every channel; a constant channel becomes 0."""
+
+    nonzero: bool = False
+    """Measure and change only voxels that are not exactly 0, for images whose background was set to 0."""
+
+    def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
+        """The image with standardised channels."""
+        channels = [standardised(channel, nonzero=self.nonzero) for channel in image.tensor.float()]
+        return Volume(torch.stack(channels), image.grid), label
+
+
+def standardised(channel: Tensor, *, nonzero: bool = False) -> Tensor:
+    """(x - mean) / std of any shape, with the population's std (divided by n, not n - 1)."""
+    counted = channel != 0 if nonzero else torch.ones_like(channel, dtype=torch.bool)
+    values = channel[counted].double()  # float32 loses digits over millions of voxels
+    if values.numel() == 0:
+        return torch.zeros_like(channel)
+    std, mean = torch.std_mean(values, correction=0)
+    if std <= CONSTANT_SHARE * values.abs().max():
+        return torch.zeros_like(channel)
+    return torch.where(counted, ((channel - mean) / std).to(channel.dtype), channel)
