@@ -1,0 +1,74 @@
+"""What every image format offers: a header that costs no voxels, and the voxels once they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.case import ImageRef
+from hilum.errors import DataError
+from hilum.volume import Grid, Unit
+
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where the voxels lie, how many channels each has, and how many frames (times, directions) follow each other."""
+
+    grid: Grid
+    channels: int
+    frames: int = 1
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An image whose header is known and whose voxels (channels * frames, I, J, K) are read when called for.
+
+    `labels` gives them as a mask means them, where a format keeps that apart (palette indices of a picture).
+    """
+
+    header: Header
+    voxels: Callable[[], Array]
+    labels: Callable[[], Array] | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format: its suffixes, how it opens an image, and how it writes label values onto an image's own grid.
+
+    `write_mask(values, like, out)` takes integers (I, J, K). Formats without it cannot be written.
+    """
+
+    suffixes: tuple[str, ...]
+    open: Callable[[ImageRef], Opened]
+    write_mask: Callable[[npt.NDArray[np.integer], Path, Path], None] | None = None
+    mask_suffix: str | None = None
+
+
+def place(path: Path, *, shape: tuple[int, ...], affine: npt.ArrayLike, unit: Unit) -> Grid:
+    """A grid; raises DataError naming the file where shape or affine cannot place voxels."""
+    try:
+        return Grid((shape[0], shape[1], shape[2]), np.asarray(affine, dtype=np.float64), unit)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def reason(error: Exception) -> str:
+    """What a library said about a broken file, on one line, with the kind of error where it says nothing."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def smallest_type(values: npt.NDArray[np.integer], options: tuple[type[np.integer], ...]) -> type[np.integer]:
+    """The first of the integer types that holds every value. Raises DataError where none does."""
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    for option in options:
+        if np.iinfo(option).min <= low and high <= np.iinfo(option).max:
+            return option
+    held = np.iinfo(options[-1])
+    raise DataError(f"label values from {low} to {high} do not fit this format, which holds {held.min} to {held.max}")
