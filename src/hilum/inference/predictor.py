@@ -1,0 +1,148 @@
+"""One image in, its labels or its class probabilities out: prepare, predict, and back onto the image's own grid."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from hilum.errors import ConfigError, nearest
+from hilum.inference.restore import to_source
+from hilum.inference.windows import pad_to, predict_stack
+from hilum.problem import Problem
+from hilum.volume import Grid, Volume
+
+if TYPE_CHECKING:
+    from hilum.prepare.base import PrepareConfig
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained network with all that surrounds it at inference.
+
+    Classification looks at the whole image; `window` and `overlap` are for segmentation only.
+    """
+
+    model: nn.Module
+    problem: Problem
+    prepare: Sequence[PrepareConfig]
+    _: KW_ONLY
+    window: tuple[int, ...] | None = None
+    """Size of a window in voxels; None: the whole image (or slice) at once."""
+    overlap: float = 0.5
+    """Share of a window that its neighbour covers too."""
+    flips: Sequence[tuple[int, ...]] = ()
+    """Sets of the network's spatial axes: each mirrored view is predicted and averaged in. See `mirrorings`."""
+    batch_size: int = 4
+    """Windows, or slices, predicted together; always of one case, so that other cases cannot change its result."""
+    multiple: int = 1
+    """Without a window, images are padded with zeros to a multiple of this."""
+    slice_axis: int | None = None
+    """Axis of the prepared volume along which a 2D network takes slices; None: that of the coarsest spacing."""
+    device: torch.device = CPU
+    """Where the network lies, and where windows are blended."""
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Gives the context in which the network runs: its precision."""
+
+    def __post_init__(self) -> None:
+        if self.window is not None and len(self.window) != self.problem.dims:
+            raise ConfigError(f"a window of {self.window} received; expected {self.problem.dims} sizes")
+        if self.window is not None and self.problem.kind == "classification":
+            raise ConfigError(f"a window of {self.window} received, but a classifier looks at the whole image: omit it")
+
+    def segment(self, image: Volume) -> Volume:
+        """Label values (1, I, J, K) on the grid of `image`, in the smallest integer type, on the CPU."""
+        return to_source(self.probabilities(image), image.grid, self.problem)
+
+    def probabilities(self, image: Volume) -> Volume:
+        """Probabilities (num_outputs, I, J, K), float32, of a segmentation on the grid that preparing `image` gives."""
+        prepared = self._prepared(image)
+        stack = self._stack(prepared)
+        window = self.window or tuple(-(-size // self.multiple) * self.multiple for size in stack.shape[2:])
+        with self._evaluating():
+            predicted = predict_stack(
+                self._network,
+                stack,
+                window=window,
+                overlap=self.overlap,
+                batch_size=self.batch_size,
+                flips=self.flips,
+            )
+        if self.problem.dims == 3:
+            return Volume(predicted[0], prepared.grid)
+        return Volume(predicted.movedim(0, self._slice_dim(prepared.grid)), prepared.grid)
+
+    def classify(self, image: Volume) -> Tensor:
+        """Probabilities (num_outputs,), float32, on the CPU; of a 2D network on a volume, the mean over its slices."""
+        stack = self._stack(self._prepared(image))
+        stack, _ = pad_to(stack, [-(-size // self.multiple) * self.multiple for size in stack.shape[2:]])
+        views = [(), *self.flips]
+        with self._evaluating():
+            predicted = [
+                self._network(batch.flip([axis + 2 for axis in axes]))
+                for batch in stack.split(self.batch_size)
+                for axes in views
+            ]
+        return torch.cat(predicted).mean(0).cpu()
+
+    def _prepared(self, image: Volume) -> Volume:
+        for step in self.prepare:
+            image, _ = step.apply(image, None)
+        return image
+
+    def _stack(self, prepared: Volume) -> Tensor:
+        """Images (N, C, *spatial) for the network: the one volume, or its slices."""
+        tensor = prepared.tensor.to(self.device, torch.float32)
+        return tensor[None] if self.problem.dims == 3 else tensor.movedim(self._slice_dim(prepared.grid), 0)
+
+    def _slice_dim(self, grid: Grid) -> int:
+        """The dimension of (C, I, J, K) along which slices are taken."""
+        return 1 + (coarsest_axis(grid) if self.slice_axis is None else self.slice_axis)
+
+    def _network(self, images: Tensor) -> Tensor:
+        with self.autocast():
+            logits = self.model(images)
+        return self.problem.probabilities(logits)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Without gradients and with dropout and batch statistics frozen; leaves the model as it was."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.model.train(training)
+
+
+def coarsest_axis(grid: Grid) -> int:
+    """The axis of the largest spacing, the last of equals: the one that slices of a scan are stacked along."""
+    return max(range(3), key=lambda axis: (round(grid.spacing[axis], 3), axis))
+
+
+def mirrorings(axes: Sequence[str | int], names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """All ways to mirror one or more of `axes`, as sets of indices: two axes give three, three give seven.
+
+    `axes` are indices or the names of the network's spatial axes, which `names` lists in order. Raises ConfigError
+    for an axis that there is not.
+    """
+    indices = sorted({_axis_index(axis, names) for axis in axes})
+    return tuple(chosen for count in range(1, len(indices) + 1) for chosen in itertools.combinations(indices, count))
+
+
+def _axis_index(axis: str | int, names: Sequence[str]) -> int:
+    if isinstance(axis, int) and 0 <= axis < len(names):
+        return axis
+    if isinstance(axis, str) and axis in names:
+        return names.index(axis)
+    close = nearest(str(axis), names)
+    hint = f"; did you mean '{close}'?" if close else ""
+    raise ConfigError(f"received the axis {axis!r} to mirror, expected one of {', '.join(names)}{hint}")

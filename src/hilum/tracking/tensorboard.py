@@ -1,0 +1,60 @@
+"""The numbers of each epoch as TensorBoard curves."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class TensorBoard:
+    """Writes the epochs of one run into a folder of event files; to be closed, or used in a `with` statement.
+
+    A resumed run gives its first epoch as `resume_epoch`: what an earlier process wrote from there on is hidden.
+    """
+
+    def __init__(self, folder: Path, *, resume_epoch: int | None = None) -> None:
+        self._writer = _writer(folder, resume_epoch)
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Adds the finite numbers of a record at its "epoch"; nested names are joined by a slash."""
+        epoch = int(record["epoch"])
+        for name, value in _numbers(record):
+            if name != "epoch":
+                self._writer.add_scalar(name, value, epoch)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Writes what is left and closes the file."""
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _writer(folder: Path, resume_epoch: int | None) -> SummaryWriter:
+    with warnings.catch_warnings():  # tensorboard's own imports warn of what its authors will have to change
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        from torch.utils.tensorboard import SummaryWriter
+    return SummaryWriter(str(folder), purge_step=resume_epoch)
+
+
+def _numbers(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Names and values of all finite numbers in a nested record."""
+    for key, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{prefix}{key}/")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            yield f"{prefix}{key}", float(value)

@@ -1,0 +1,41 @@
+"""TensorBoard's own reader finds the curves, and a resumed run hides what it repeats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hilum.tracking.tensorboard import TensorBoard
+
+
+def curve(folder: Path, name: str) -> list[tuple[int, float]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars(name)]
+
+
+def test_numbers_become_curves(tmp_path: Path) -> None:
+    with TensorBoard(tmp_path) as board:
+        for epoch in range(3):
+            board.epoch(
+                {
+                    "epoch": epoch,
+                    "train_loss": 0.5,
+                    "val": {"dice": {"organ": epoch / 4}},
+                    "note": "x",
+                    "bad": float("nan"),
+                }
+            )
+    assert curve(tmp_path, "val/dice/organ") == [(0, 0.0), (1, 0.25), (2, 0.5)]
+    assert curve(tmp_path, "train_loss") == [(0, 0.5), (1, 0.5), (2, 0.5)]
+
+
+def test_a_resumed_run_hides_what_it_repeats(tmp_path: Path) -> None:
+    with TensorBoard(tmp_path) as board:
+        for epoch in range(4):
+            board.epoch({"epoch": epoch, "loss": 1.0})
+    with TensorBoard(tmp_path, resume_epoch=2) as board:
+        for epoch in range(2, 5):
+            board.epoch({"epoch": epoch, "loss": 2.0})
+    assert curve(tmp_path, "loss") == [(0, 1.0), (1, 1.0), (2, 2.0), (3, 2.0), (4, 2.0)]
