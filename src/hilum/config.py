@@ -60,7 +60,9 @@ def read(file: Path, overrides: Sequence[str] = ()) -> Document:
     if reader.faults:
         raise ConfigError(reader.faults)
     if not isinstance(content, dict):
-        raise ConfigError([Fault(f"{file}:1", "", f"expected a mapping of sections, received {type(content).__name__}")])
+        raise ConfigError(
+            [Fault(f"{file}:1", "", f"expected a mapping of sections, received {type(content).__name__}")]
+        )
     document.data = content
     faults = [fault for text in overrides if (fault := _override(document, text)) is not None]
     if faults:
@@ -104,7 +106,9 @@ def plain(value: str) -> Any:
 
 def dump(data: Mapping[str, Any]) -> str:
     """YAML text that `read` gives back as the same data: text that looks like something else is quoted."""
-    return yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    return yaml.dump(
+        dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None
+    )
 
 
 class _Reader:
@@ -119,7 +123,9 @@ class _Reader:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            self.faults.append(Fault(f"{self.document.file}:{line}", "", f"broken YAML: {error.problem or error.context}"))
+            self.faults.append(
+                Fault(f"{self.document.file}:{line}", "", f"broken YAML: {error.problem or error.context}")
+            )
             return {}
         except yaml.YAMLError as error:
             self.faults.append(Fault(str(self.document.file), "", f"broken YAML: {error}"))
@@ -141,11 +147,17 @@ class _Reader:
         built: dict[Any, Any] = {}
         first: dict[Any, str] = {}
         for key_node, value_node in node.value:
-            key = scalar(key_node.value) if isinstance(key_node, yaml.ScalarNode) and key_node.style is None else key_node.value
+            key = (
+                scalar(key_node.value)
+                if isinstance(key_node, yaml.ScalarNode) and key_node.style is None
+                else key_node.value
+            )
             if not isinstance(key, str):
                 key = key_node.value if isinstance(key_node, yaml.ScalarNode) else str(key)
             if key in built:
-                self.fault(key_node, (*location, key), f"duplicate key; the first stands at {first[key]}: remove one of them")
+                self.fault(
+                    key_node, (*location, key), f"duplicate key; the first stands at {first[key]}: remove one of them"
+                )
                 continue
             first[key] = self.place(key_node)
             self.document.places[(*location, key)] = first[key]
@@ -191,10 +203,14 @@ def _override(document: Document, text: str) -> Fault | None:
     for depth, part in enumerate(location):
         index = int(part) if isinstance(target, list) and _INT.fullmatch(part) else part
         if isinstance(target, list) and not (isinstance(index, int) and 0 <= index < len(target)):
-            return Fault(place, dotted(location[: depth + 1]), f"expected an index from 0 to {len(target) - 1} into the list")
+            return Fault(
+                place, dotted(location[: depth + 1]), f"expected an index from 0 to {len(target) - 1} into the list"
+            )
         if depth == len(location) - 1:
             target[index] = content if value.strip() else None
-            document.places = {spot: line for spot, line in document.places.items() if spot[: len(location)] != _typed(location)}
+            document.places = {
+                spot: line for spot, line in document.places.items() if spot[: len(location)] != _typed(location)
+            }
             document.places[_typed(location)] = place
             return None
         child = target[index] if isinstance(target, list) else target.get(index)
@@ -228,7 +244,13 @@ def _remove(data: Any, location: Location) -> None:
     if location and location[-1] == "kind":
         location = location[:-1]
     for part in location[:-1]:
-        if not (isinstance(data, dict) and part in data or isinstance(data, list) and isinstance(part, int) and part < len(data)):
+        if not (
+            (isinstance(data, dict)
+            and part in data)
+            or (isinstance(data, list)
+            and isinstance(part, int)
+            and part < len(data))
+        ):
             return
         data = data[part]
     if not location:

@@ -135,5 +135,8 @@ class Problem:
         return [(value, members) for members, value in painted.items()]
 
     def _expected(self) -> str:
-        shown = (f"{name}: {values[0] if len(values) == 1 else list(values)}" for name, values in zip(self.classes, self.values, strict=True))
+        shown = (
+            f"{name}: {values[0] if len(values) == 1 else list(values)}"
+            for name, values in zip(self.classes, self.values, strict=True)
+        )
         return "{" + ", ".join(shown) + (f", ignore: {self.ignore}" if self.ignore is not None else "") + "}"

@@ -93,7 +93,9 @@ class Component(Settings):
         if "family" not in cls.__dict__:
             return handler(schema)
         members = kinds(cls.family)
-        short = [name for name, member in members.items() if not any(f.is_required() for f in member.model_fields.values())]
+        short = [
+            name for name, member in members.items() if not any(f.is_required() for f in member.model_fields.values())
+        ]
         return {"anyOf": [{"enum": short}, *(_kind_schema(member, handler) for member in members.values())]}
 
     @model_serializer(mode="wrap")

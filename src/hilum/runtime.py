@@ -58,14 +58,18 @@ class RuntimeConfig(Settings):
             return "cuda" if available["cuda"] else "cpu"
         if not available[self.device]:
             usable = ", ".join(name for name, there in available.items() if there)
-            raise DeviceError(f"runtime.device: received {self.device}, this machine and this build of torch have: {usable}")
+            raise DeviceError(
+                f"runtime.device: received {self.device}, this machine and this build of torch have: {usable}"
+            )
         return self.device
 
     def _precision(self, device: str) -> Precision:
         if self.precision == "auto":
             return "bfloat16" if has_bfloat16(device) else "float32"
         if self.precision == "float16" and device != "cuda":
-            raise DeviceError(f"runtime.precision: float16 needs a CUDA device, this run is on {device}: take bfloat16 or float32")
+            raise DeviceError(
+                f"runtime.precision: float16 needs a CUDA device, this run is on {device}: take bfloat16 or float32"
+            )
         return self.precision
 
 
@@ -162,7 +166,11 @@ def has_bfloat16(device: str) -> bool:
 def machine() -> dict[str, str | int]:
     """What the run was computed on, for its provenance."""
     cpuinfo = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] if cpuinfo.exists() else []
+    names = (
+        [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        if cpuinfo.exists()
+        else []
+    )
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
         "platform": platform.platform(),
@@ -171,6 +179,11 @@ def machine() -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "gpu": gpu,
     }
+
+
+def runs_on_main_rank() -> bool:
+    """Whether this process is the first of those that `torchrun` started, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def seed_weights(seed: int) -> None:

@@ -41,6 +41,8 @@ def no_shared_values(classes: dict[str, tuple[Value, ...]]) -> dict[str, tuple[V
             raise ValueError(f"at least one label value for '{name}'")
         for value in values:
             if str(value) in owner:
-                raise ValueError(f"label value {value} in one class only, it is in '{owner[str(value)]}' and '{name}' (overlapping ones go under regions:)")
+                raise ValueError(
+                    f"label value {value} in one class only, it is in '{owner[str(value)]}' and '{name}' (overlapping ones go under regions:)"
+                )
             owner[str(value)] = name
     return classes

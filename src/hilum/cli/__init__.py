@@ -1,0 +1,80 @@
+"""The command `hilum`: one verb a file, imported only when it is used, so that help answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+# Verb -> the line that help shows for it. The module of the same name is imported when the verb is used.
+VERBS = {
+    "demo": "phantom patients from start to finish: generate, train, evaluate, predict; CPU, offline",
+    "check": "find everything wrong with a configuration and its data; trains nothing",
+    "train": "train one run, or continue one with --resume; never scores the test part",
+    "evaluate": "score a run's patients: one row a case, then means with intervals",
+    "predict": "predict a file, a folder or a manifest on each input's own grid",
+    "list": "what can be written into a configuration",
+    "schema": "the JSON Schema of the configuration, for editors",
+}
+FOOTER = """exit codes: 0 done; 1 a defect of hilum; 2 a mistake to mend; 3 a batch finished, some cases failed;
+4 training stopped and can be resumed; 130 interrupted and 143 terminated, both resumable"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit code."""
+    received = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="hilum",
+        description="Classify and segment medical images: one YAML file says what to do.",
+        epilog=FOOTER,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    wanted = next((word for word in received if not word.startswith("-")), None)
+    for name, line in VERBS.items():
+        verb = verbs.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        if name == wanted:
+            importlib.import_module(f"hilum.cli.{name}").add_arguments(verb)
+    parsed = parser.parse_args(received)
+    if parsed.version:
+        from hilum import __version__
+
+        print(f"hilum {__version__}")
+        return 0
+    if parsed.verb is None:
+        parser.print_help()
+        return 2
+    return _guarded(parsed)
+
+
+def _guarded(parsed: argparse.Namespace) -> int:
+    """Run the verb; what the user can mend is a message without a traceback."""
+    from hilum.errors import ConfigError, HilumError
+
+    try:
+        code: int = importlib.import_module(f"hilum.cli.{parsed.verb}").run(parsed)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        if len(error.faults) > 1:
+            print(f"{len(error.faults)} problems found", file=sys.stderr)
+        return error.exit_code
+    except HilumError as error:
+        print(f"hilum {parsed.verb}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 141
+    except OSError as error:
+        if error.errno is None:
+            raise
+        print(f"hilum {parsed.verb}: {error.strerror}: {error.filename or ''}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        code = getattr(error, "exit_code", 0)
+        if not code:
+            raise
+    return code

@@ -1,0 +1,47 @@
+"""`hilum train CONFIG [key=value ...]` and `hilum train --resume RUN [key=value ...]`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the verb takes."""
+    parser.add_argument("config", nargs="?", help="the YAML file")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings in place of the file's, such as train.epochs=2"
+    )
+    parser.add_argument(
+        "--resume", type=Path, metavar="RUN", help="continue this run folder instead of starting a new one"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the run folder where it exists")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train to the end, then score the validation part."""
+    from hilum.data.splits.base import split_parts
+    from hilum.errors import ConfigError
+    from hilum.pipeline.evaluation import evaluate
+    from hilum.pipeline.training import resume, train
+    from hilum.runtime import runs_on_main_rank
+
+    given = [word for word in (arguments.config, *arguments.overrides) if word is not None]
+    if arguments.resume is not None:
+        if arguments.overwrite:
+            raise ConfigError("--resume and --overwrite: received both, expected one of them")
+        strange = [word for word in given if "=" not in word]
+        if strange:
+            raise ConfigError(f"--resume takes the configuration from the run folder: remove '{strange[0]}'")
+        finished = resume(arguments.resume, given)
+    elif not given or "=" in given[0]:
+        raise ConfigError(
+            "expected the YAML file first: hilum train CONFIG [key=value ...], or hilum train --resume RUN"
+        )
+    else:
+        finished = train(given[0], given[1:], overwrite=arguments.overwrite)
+    if runs_on_main_rank():
+        if "val" in split_parts(finished.split):
+            evaluate(finished.folder, part="val")
+        print(f"run folder: {finished.folder}")
+    return 0

@@ -1,0 +1,65 @@
+"""Where a patch is cut: uniformly, or around a voxel of a structure; a pure function of its generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_VOXELS_KEPT = 4096
+"""Voxels remembered a structure and case to centre patches on: enough to cover it, small enough to keep for every case."""
+
+
+def structure_voxels(
+    target: npt.NDArray[np.int16], foreground: Sequence[int], *, exclusive: bool
+) -> dict[int, npt.NDArray[np.int32]]:
+    """Coordinates (n, 3) of at most MAX_VOXELS_KEPT voxels of each structure that `target` (1 or R, I, J, K) shows."""
+    found: dict[int, npt.NDArray[np.int32]] = {}
+    for index in foreground:
+        flat = np.flatnonzero(target[0] == index if exclusive else target[index] == 1)
+        if len(flat):
+            step = max(1, len(flat) // MAX_VOXELS_KEPT)
+            spots = np.unravel_index(flat[::step][:MAX_VOXELS_KEPT], target.shape[1:])
+            found[index] = np.stack(spots, axis=1).astype(np.int32)
+    return found
+
+
+def patch_start(
+    rng: np.random.Generator,
+    shape: Sequence[int],
+    size: Sequence[int],
+    *,
+    structures: Mapping[int, npt.NDArray[np.int32]],
+    foreground: float,
+) -> tuple[int, ...]:
+    """The first voxel of a patch of `size` in an image of `shape`; negative where the patch is larger than the image.
+
+    With probability `foreground` the patch holds a random voxel of a random structure, at a random place within the patch's middle half;
+    otherwise it lies anywhere inside the image. A patch larger than the image has the image at a random place inside it only along axes
+    where there is room, so that the padding varies.
+    """
+    extents = [(min(0, n - s), max(0, n - s)) for n, s in zip(shape, size, strict=True)]
+    if structures and rng.random() < foreground:
+        spots = structures[sorted(structures)[rng.integers(len(structures))]]
+        spot = spots[rng.integers(len(spots))]
+        offsets = [int(rng.integers(s // 4, s - s // 4)) for s in size]
+        return tuple(int(np.clip(c - o, low, high)) for c, o, (low, high) in zip(spot, offsets, extents, strict=True))
+    return tuple(int(rng.integers(low, high + 1)) for low, high in extents)
+
+
+def cut(
+    array: npt.NDArray[np.generic], start: Sequence[int], size: Sequence[int], *, fill: float
+) -> npt.NDArray[np.generic]:
+    """The patch (C, *size) of `array` (C, I, J, K) at `start`; outside the image it is `fill`."""
+    sources, targets, inside = [], [], True
+    for first, length, available in zip(start, size, array.shape[1:], strict=True):
+        low, high = max(0, first), min(available, first + length)
+        sources.append(slice(low, high))
+        targets.append(slice(low - first, high - first))
+        inside = inside and high - low == length
+    if inside:
+        return np.ascontiguousarray(array[(slice(None), *sources)])
+    patch = np.full((array.shape[0], *size), fill, dtype=array.dtype)
+    patch[(slice(None), *targets)] = array[(slice(None), *sources)]
+    return patch

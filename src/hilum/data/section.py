@@ -1,0 +1,52 @@
+"""The data section of the YAML: where cases come from, who they belong to, and how they become batches."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from hilum.augment.base import AugmentConfig
+from hilum.data.splits.base import SplitConfig
+from hilum.prepare.base import PrepareConfig
+from hilum.registry import Settings
+from hilum.sources.base import SourceConfig
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PatchConfig(Settings):
+    """Training on patches instead of whole cases."""
+
+    size: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=3)]
+    """Voxels along each axis after preparation; two numbers make the network two-dimensional (slices)."""
+    foreground: Share = 0.33
+    """Share of patches that are centred on a voxel of a structure, each structure equally often."""
+    samples_per_case: PositiveInt = 1
+    """Patches taken from each case in an epoch."""
+
+
+class DataConfig(Settings):
+    """Where cases come from, and how they become batches."""
+
+    source: SourceConfig
+    """Where the files, the labels and the patients are listed."""
+    split: SplitConfig = Field(default="holdout", validate_default=True)
+    """How patients are divided into train, val and test."""
+    prepare: tuple[PrepareConfig, ...] = ()
+    """Deterministic steps on every case, in this order; computed once."""
+    augment: tuple[AugmentConfig, ...] = ()
+    """Random changes of training samples; all spatial ones are merged into one resampling."""
+    patch: PatchConfig | None = None
+    """Train on patches; without it, on whole cases (or whole slices)."""
+    dims: Literal[2, 3] | None = None
+    """2D or 3D network; by default as the patch has dimensions, else 2 for images and 3 for volumes."""
+    slice_axis: Literal[0, 1, 2] | None = None
+    """The axis that a 2D network's slices are taken along; by default the one of coarsest spacing."""
+    batch_size: PositiveInt = 4
+    """Samples in a step, over all processes together."""
+    workers: PositiveInt = 2
+    """Threads that make batches ahead of the network."""
+    memory_gb: PositiveFloat = 2.0
+    """Prepared cases kept in memory up to this size; the others are read from the cache folder when needed."""
+    cache: Path = Path("runs/.cache")
+    """Folder of prepared cases, shared by all runs; safe to delete."""

@@ -1,0 +1,1 @@
+"""Ways to divide patients into train, val and test: one a file."""

@@ -1,0 +1,86 @@
+"""Scores a part of a run's patients: rows first, then means with intervals, then pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hilum.case import Cohort
+from hilum.data.splits.base import PARTS, Part, Split
+from hilum.data.splits.base import restore as restore_split
+from hilum.errors import CheckpointError, SplitError
+from hilum.evaluation.rows import Row
+from hilum.evaluation.summary import overall, summarise
+from hilum.evaluation.table import table
+from hilum.pipeline.pictures import draw
+from hilum.pipeline.restore import Restored, config_sha256, restore
+from hilum.pipeline.validate import score_case
+from hilum.run import Run, open_run
+from hilum.training.interrupt import StopRequest
+
+Say = Callable[[str], None]
+
+
+def evaluate(
+    folder: Path | str, *, part: str = "val", overrides: Sequence[str] = (), say: Say = print
+) -> dict[str, Any]:
+    """The summary of a part, after writing cases.csv, summary.json and pictures into the run folder.
+
+    Scoring `test` is written into the run's ledger. Raises SplitError for a part without cases, CheckpointError where the
+    run has no weights or its split is not the one it was trained with.
+    """
+    run = open_run(Path(folder))
+    if part not in PARTS:
+        raise SplitError(f"received the part '{part}', expected one of {', '.join(PARTS)}")
+    restored = restore(run, overrides)
+    cohort = restored.experiment.data.source.cohort(restored.problem.kind)
+    split = _split(run, restored, cohort)
+    cases = split.part(_as_part(part))
+    if not cases:
+        there = ", ".join(name for name in PARTS if split.part(name))
+        raise SplitError(f"the split of {run.folder} has no {part} part; it has {there}")
+    runtime = restored.experiment.runtime.start()
+    predictor = restored.predictor(runtime)
+    rows: list[Row] = []
+    with StopRequest() as stop:
+        for case in cases:
+            stop.check()
+            rows += score_case(case, part, predictor=predictor, metrics=restored.experiment.metrics).rows
+    run.write_rows(rows, part)
+    rows = run.read_rows(part)  # the table is the only source of every score
+    notes = [*cohort.notes, *split.notes]
+    summary = summarise(rows, restored.problem, metrics=restored.experiment.metrics, notes=notes)
+    if part == "test":
+        looks = run.record_test_look(
+            config_sha256=config_sha256(run), checkpoint_sha256=restored.weights_sha256, scores=overall(summary)
+        )
+        times = "once" if looks == 1 else f"{looks} times"
+        summary["notes"].append(f"the test part of this run has been looked at {times}")
+    run.write_summary(summary, part)
+    draw(run, part, rows=rows, cases=cases, predictor=predictor, monitor=_monitor(restored))
+    for line in table(summary):
+        say(line)
+    return summary
+
+
+def _split(run: Run, restored: Restored, cohort: Cohort) -> Split:
+    """The split that the run was trained with, found unchanged."""
+    notes = tuple(note for note in run.read_json(run.provenance).get("notes", ()) if note not in cohort.notes)
+    split = restore_split(run.split, cohort.cases, notes=notes)
+    if split.sha256 != restored.facts["split_sha256"]:
+        raise CheckpointError(
+            f"{run.split} is not the split that the network was trained with: it was edited afterwards"
+        )
+    return replace(split, notes=notes)
+
+
+def _as_part(part: str) -> Part:
+    return next(name for name in PARTS if name == part)
+
+
+def _monitor(restored: Restored) -> tuple[str, str]:
+    """The column that ranks the cases in pictures, and which of its ends is better."""
+    metric = next(metric for metric in restored.experiment.metrics if metric.column == restored.experiment.monitor)
+    return metric.column, metric.better

@@ -1,0 +1,92 @@
+"""The pictures of an evaluated part: worst, median and best cases, or the most wrong and most right images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hilum.case import Case, ImageRef
+from hilum.evaluation.rows import Row
+from hilum.formats.reading import read_image, read_mask
+from hilum.inference.predictor import Predictor
+from hilum.problem import Problem
+from hilum.report.classification import ImageCase, classification_panels, extremes, image_montage
+from hilum.report.montage import MontageCase, montage, worst_median_best
+from hilum.run import Run
+from hilum.volume import Volume
+
+SHOWN_IMAGES = 6
+"""Pictures in each row of a classification's montage."""
+
+
+def draw(
+    run: Run, part: str, *, rows: Sequence[Row], cases: Sequence[Case], predictor: Predictor, monitor: tuple[str, str]
+) -> None:
+    """Write the PNG files of a part into the run folder."""
+    by_id = {case.id: case for case in cases}
+    if predictor.problem.kind == "segmentation":
+        _segmentation(run, part, rows=rows, cases=by_id, predictor=predictor, monitor=monitor)
+    else:
+        _classification(run, part, rows=rows, cases=by_id, problem=predictor.problem)
+
+
+def _segmentation(
+    run: Run, part: str, *, rows: Sequence[Row], cases: dict[str, Case], predictor: Predictor, monitor: tuple[str, str]
+) -> None:
+    column, better = monitor
+    scores: dict[str, list[float]] = {}
+    for row in rows:
+        value = row[column]
+        scores.setdefault(str(row["case_id"]), []).append(float(value) if value is not None else float("nan"))
+    means = {case: float(np.mean(values)) for case, values in scores.items()}
+    shown = [
+        _montage_case(cases[case], title, predictor=predictor, rows=rows, column=column)
+        for title, case in worst_median_best(means, better=better)
+    ]
+    montage(shown, run.folder / f"cases_{part}.png", painted_names(predictor.problem))
+
+
+def _montage_case(case: Case, title: str, *, predictor: Predictor, rows: Sequence[Row], column: str) -> MontageCase:
+    image = read_image(case.images)
+    truth = read_mask(case.label).tensor[0].numpy() if isinstance(case.label, ImageRef) else None
+    predicted = predictor.segment(image).tensor[0].numpy()
+    own = [row for row in rows if row["case_id"] == case.id]
+    scores = {f"{row['class']} {column}": _as_float(row[column]) for row in own}
+    return MontageCase(case.id, image.tensor[0].numpy(), image.grid.spacing, truth, predicted, scores, title)
+
+
+def painted_names(problem: Problem) -> dict[int, str]:
+    """The name shown for each label value; a value of several regions carries the smallest of them, the last listed."""
+    offset = problem.num_outputs - len(problem.foreground)
+    names: dict[int, str] = {}
+    for name, values in zip(problem.foreground, problem.values[offset:], strict=True):
+        names |= {int(value): name for value in values}
+    return names
+
+
+def _classification(run: Run, part: str, *, rows: Sequence[Row], cases: dict[str, Case], problem: Problem) -> None:
+    truth = np.array([problem.classes.index(str(row["truth"])) for row in rows])
+    probabilities = np.array([[_as_float(row[f"p_{name}"]) for name in problem.classes] for row in rows])
+    groups = {
+        title: [_image_case(cases[str(rows[index]["case_id"])], rows[index], problem) for index in indices]
+        for title, indices in extremes(truth, probabilities, SHOWN_IMAGES).items()
+    }
+    image_montage(groups, run.folder / f"cases_{part}.png")
+    classification_panels(truth, probabilities, problem.classes, run.folder / f"scores_{part}.png")
+
+
+def _image_case(case: Case, row: Row, problem: Problem) -> ImageCase:
+    named = {name: _as_float(row[f"p_{name}"]) for name in problem.classes}
+    return ImageCase(case.id, _flat(read_image(case.images)), str(row["truth"]), named)
+
+
+def _flat(image: Volume) -> npt.NDArray[np.float32]:
+    """The middle slice (I, J) of an image, in colour (I, J, 3) where it has three channels."""
+    middle = image.tensor[..., image.grid.shape[2] // 2].numpy()
+    return np.moveaxis(middle, 0, -1) if len(middle) == 3 else middle[0]
+
+
+def _as_float(value: str | float | None) -> float:
+    return float("nan") if value is None else float(value)

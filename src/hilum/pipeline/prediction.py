@@ -1,0 +1,139 @@
+"""Predicts a file, a folder or a manifest: one output a case, one row a case, and no case that ends the batch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from hilum.case import Case
+from hilum.data.prepared import file_sha256
+from hilum.errors import DataError
+from hilum.formats.reading import read_image
+from hilum.formats.writing import mask_suffix, write_mask_like
+from hilum.inference.inputs import find_inputs
+from hilum.inference.predictor import Predictor
+from hilum.pipeline.restore import restore
+from hilum.run import open_run, write_text
+from hilum.training.interrupt import StopRequest
+
+Say = Callable[[str], None]
+Row = dict[str, str | float]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What came of a batch: rows of the cases that were predicted, and of those that could not be."""
+
+    results: tuple[Row, ...]
+    failures: tuple[Row, ...]
+
+
+class _Failed(Exception):  # noqa: N818 (carries the stage that failed)
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+
+
+def predict(
+    folder: Path | str, source: Path | str, output: Path | str, *, overrides: Sequence[str] = (), say: Say = print
+) -> Batch:
+    """Predictions of every case of `source`, written into the folder `output` with results.csv and failures.csv.
+
+    Segmentations lie on each input's own grid; classifications are rows of probabilities. A case that cannot be read or predicted is
+    a row of failures.csv. Raises DataError where there is no input or the output cannot be written, CheckpointError for a bad run.
+    """
+    restored = restore(open_run(Path(folder)), overrides)
+    cases = find_inputs(Path(source), restored.problem.channels, images_per_case=restored.facts["images_per_case"])
+    target = _output_folder(Path(output), cases)
+    predictor = restored.predictor(restored.experiment.runtime.start())
+    results: list[Row] = []
+    failures: list[Row] = []
+    with StopRequest() as stop:
+        for number, case in enumerate(cases, start=1):
+            start = perf_counter()
+            try:
+                row = _predict_case(case, predictor, target)
+                results.append({**row, "seconds": round(perf_counter() - start, 3)})
+                state = "done"
+            except _Failed as failure:
+                failures.append(
+                    {"case_id": case.id, "file": str(case.images[0]), "stage": failure.stage, "reason": str(failure)}
+                )
+                state = f"FAILED while {failure.stage}: {failure}"
+            say(f"[{number}/{len(cases)}] {case.id}  {perf_counter() - start:.1f}s  {state}")
+            _write_tables(target, results, failures)
+            stop.check()
+    say(
+        f"{len(results)} predicted, {len(failures)} failed; see {target / 'results.csv'}"
+        + (f" and {target / 'failures.csv'}" if failures else "")
+    )
+    return Batch(tuple(results), tuple(failures))
+
+
+def _output_folder(target: Path, cases: Sequence[Case]) -> Path:
+    """The folder to write into. Raises DataError where it cannot be made, or where it would hold its own inputs."""
+    if any(ref.path.resolve().parent == target.resolve() for case in cases for ref in case.images):
+        raise DataError(f"{target}: holds the images that are to be predicted, choose another folder for the output")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "failures.csv").unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written: {error.strerror}") from error
+    return target
+
+
+def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
+    """The row of one case, its output written. Raises _Failed with the stage at which it could not go on."""
+    stage = "reading"
+    try:
+        digest = file_sha256(case.images[0].path)
+        image = read_image(case.images)
+        if len(image.tensor) != predictor.problem.num_channels:
+            raise DataError(f"has {len(image.tensor)} channels, the network takes {predictor.problem.num_channels}")
+        stage = "predicting"
+        row: Row = {"case_id": case.id, "patient_id": case.patient, "status": "done", "input_sha256": digest}
+        if predictor.problem.kind == "classification":
+            probabilities = predictor.classify(image)
+            row["predicted"] = predictor.problem.classes[int(probabilities.argmax())]
+            return row | {
+                f"p_{name}": float(p) for name, p in zip(predictor.problem.classes, probabilities, strict=True)
+            }
+        values = predictor.segment(image).tensor[0].numpy()
+        stage = "writing"
+        like = case.images[0].path
+        out = target / f"{case.id}{mask_suffix(like)}"
+        write_mask_like(values, like, out)
+    except (DataError, RuntimeError, MemoryError, OSError) as error:
+        raise _Failed(
+            stage, f"{type(error).__name__}: {error}" if not isinstance(error, DataError) else str(error)
+        ) from error
+    inside = predictor.problem.membership(values).reshape(len(predictor.problem.foreground), -1).sum(1)
+    voxel_ml = abs(float(np.linalg.det(image.grid.affine[:3, :3]))) / 1000
+    unit, size = ("ml", voxel_ml) if image.grid.unit == "mm" else ("pixels", 1.0)
+    row["output"] = out.name
+    return row | {
+        f"{name}_{unit}": float(count * size) for name, count in zip(predictor.problem.foreground, inside, strict=True)
+    }
+
+
+def _write_tables(target: Path, results: Sequence[Row], failures: Sequence[Row]) -> None:
+    """Both tables, whole after every case: what a batch that is killed leaves behind is true."""
+    if results:
+        write_text(target / "results.csv", _table(results))
+    if failures:
+        write_text(target / "failures.csv", _table(failures))
+
+
+def _table(rows: Sequence[Mapping[str, str | float]]) -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

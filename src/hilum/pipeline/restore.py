@@ -1,0 +1,89 @@
+"""A trained network back from its run folder, ready to predict."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from hilum.errors import CheckpointError
+from hilum.experiment import Experiment, load
+from hilum.inference.predictor import Predictor, mirrorings
+from hilum.problem import Problem
+from hilum.run import Run
+from hilum.runtime import Runtime
+from hilum.training import checkpoint
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a run folder gives back: its experiment, its problem, its network and where they come from."""
+
+    experiment: Experiment
+    problem: Problem
+    axes: tuple[str, ...]
+    model: nn.Module
+    facts: dict[str, Any]
+    weights_sha256: str
+
+    def predictor(self, runtime: Runtime) -> Predictor:
+        """The network with its preparation, windows and precision."""
+        model = runtime.place(self.model)
+        return make_predictor(self.experiment, self.problem, axes=self.axes, model=model, runtime=runtime)
+
+
+def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:
+    """The best network of a run. Raises CheckpointError where the folder holds none that fits its configuration."""
+    experiment = load(run.config, list(overrides))
+    tensors, facts = checkpoint.load(run.scored_checkpoint)
+    problem = problem_from(facts["problem"])
+    model = experiment.network.build(problem)
+    weights = tensors.get("average") or tensors["model"]
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{run.scored_checkpoint} does not fit the network of {run.config}: {error}") from error
+    return Restored(experiment, problem, tuple(facts["axes"]), model.eval(), facts, checkpoint.weights_sha256(weights))
+
+
+def problem_from(facts: dict[str, Any]) -> Problem:
+    """The problem that a checkpoint's JSON holds."""
+    size = facts["size"]
+    return Problem(
+        kind=facts["kind"],
+        dims=facts["dims"],
+        channels=tuple(facts["channels"]),
+        classes=tuple(facts["classes"]),
+        values=tuple(tuple(group) for group in facts["values"]),
+        exclusive=facts["exclusive"],
+        ignore=facts["ignore"],
+        size=None if size is None else tuple(size),
+    )
+
+
+def make_predictor(
+    experiment: Experiment, problem: Problem, *, axes: Sequence[str], model: nn.Module, runtime: Runtime
+) -> Predictor:
+    """A network with all that surrounds it in prediction, as the experiment says."""
+    factor = getattr(experiment.network, "pool_factor", None)
+    return Predictor(
+        model,
+        problem,
+        experiment.data.prepare,
+        window=experiment.data.patch.size if experiment.data.patch else None,
+        overlap=experiment.predict.overlap,
+        flips=mirrorings(experiment.predict.flips, axes),
+        batch_size=experiment.predict.batch_size,
+        multiple=max(factor(problem.dims)) if factor else 1,
+        slice_axis=experiment.data.slice_axis,
+        device=runtime.device,
+        autocast=runtime.autocast,
+    )
+
+
+def config_sha256(run: Run) -> str:
+    """The hash of the resolved configuration."""
+    return hashlib.sha256(run.config.read_bytes()).hexdigest()

@@ -1,0 +1,120 @@
+"""What an experiment becomes once its data have been looked at: cohort, split, prepared cases, problem and frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hilum.augment.augmenter import faults_of
+from hilum.augment.base import Frame
+from hilum.case import Case, Cohort
+from hilum.data.dataset import Dataset
+from hilum.data.loader import Batches
+from hilum.data.prepared import Store
+from hilum.data.splits.base import Split
+from hilum.errors import ConfigError, Fault
+from hilum.experiment import Experiment, section_faults
+from hilum.inference.predictor import coarsest_axis
+from hilum.problem import Problem
+from hilum.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment and its data."""
+
+    experiment: Experiment
+    cohort: Cohort
+    split: Split
+    store: Store
+    problem: Problem
+    frame: Frame
+    slice_axis: int | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What every report has to say about these data."""
+        return (*self.cohort.notes, *self.split.notes)
+
+    def dataset(self, cases: tuple[Case, ...]) -> Dataset:
+        """Samples of cases, drawn as the data section says."""
+        data = self.experiment.data
+        return Dataset(
+            cases,
+            self.store,
+            patch=data.patch.size if data.patch else None,
+            foreground=data.patch.foreground if data.patch else 0.0,
+            slice_axis=self.slice_axis,
+            seed=self.experiment.runtime.seed,
+            memory_bytes=int(data.memory_gb * 2**30),
+        )
+
+    def batches(self, dataset: Dataset, runtime: Runtime) -> Batches:
+        """Training batches. Raises ConfigError where the processes cannot share a batch evenly."""
+        data = self.experiment.data
+        if data.batch_size % runtime.world:
+            raise ConfigError(
+                f"data.batch_size: received {data.batch_size}, expected a multiple of the {runtime.world} processes that share a batch"
+            )
+        return Batches(
+            dataset,
+            batch_size=data.batch_size,
+            seed=self.experiment.runtime.seed,
+            samples_per_case=data.patch.samples_per_case if data.patch else 1,
+            steps=self.experiment.train.steps_per_epoch,
+            workers=data.workers,
+            rank=runtime.rank,
+            world=runtime.world,
+        )
+
+
+def class_labels(cohort: Cohort) -> dict[str, str]:
+    """The class text of each case that has one."""
+    return {case.id: case.label for case in cohort.cases if isinstance(case.label, str)}
+
+
+def make_study(
+    experiment: Experiment, *, split_of: Callable[[Cohort], Split] | None = None, cohort: Cohort | None = None
+) -> Study:
+    """Look at the data: list the cases, split the patients, prepare one case, and fix what depends on it.
+
+    Raises ConfigError, DataError or SplitError for everything that does not fit.
+    """
+    cohort = cohort or experiment.data.source.cohort(experiment.provisional_problem().kind)
+    split = split_of(cohort) if split_of else experiment.data.split.assign(cohort.cases, labels=class_labels(cohort))
+    first = split.part("train")[0]
+    channels = cohort.channels
+    provisional = experiment.task.problem(channels=channels, dims=3, size=None)
+    store = Store(experiment.data.cache, provisional, experiment.data.prepare)
+    prepared = store.get(first)
+    shape = prepared.image.shape[1:]
+    slice_axis = _slice_axis(experiment, shape, coarsest_axis(prepared.grid))
+    problem = experiment.problem(channels, shape, slice_axis)
+    frame = Frame.of(
+        prepared.grid,
+        problem.size or tuple(n for axis, n in enumerate(shape) if axis != slice_axis),
+        channels=len(channels),
+        slice_axis=2 if slice_axis is None else slice_axis,
+    )
+    faults = [
+        Fault("configuration", ".".join(map(str, where)), message)
+        for where, message in section_faults(experiment, problem)
+    ]
+    faults += faults_of(experiment.data.augment, frame)
+    if faults:
+        raise ConfigError(faults)
+    return Study(experiment, cohort, split, Store(store.folder, problem, store.steps), problem, frame, slice_axis)
+
+
+def _slice_axis(experiment: Experiment, shape: tuple[int, ...], coarsest: int) -> int | None:
+    """The axis that slices are taken along, or None for a 3D network."""
+    wanted = experiment.data.slice_axis
+    if experiment.dims(shape) == 3:
+        if wanted is not None:
+            raise ConfigError(
+                "data.slice_axis: received an axis, but the network is three-dimensional: remove it or set data.dims=2"
+            )
+        if shape[2] == 1:
+            raise ConfigError("data.dims: received 3, but the images have one slice: expected 2")
+        return None
+    return coarsest if wanted is None else wanted

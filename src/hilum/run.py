@@ -1,0 +1,180 @@
+"""The run folder: its layout, and the only code that writes into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hilum.config import dump
+from hilum.errors import CheckpointError, ConfigError, DataError
+from hilum.evaluation.ledger import LEDGER_NAME, record_look
+from hilum.evaluation.rows import Row, read_rows, write_rows
+from hilum.tracking import jsonl
+from hilum.training import checkpoint
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and the names of what lies in it."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.folder / "config.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        """Versions, device, seed, hashes and lineage."""
+        return self.folder / "provenance.json"
+
+    @property
+    def split(self) -> Path:
+        """The division of the patients."""
+        return self.folder / "split.csv"
+
+    @property
+    def log(self) -> Path:
+        """One line an epoch."""
+        return self.folder / "log.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files for TensorBoard."""
+        return self.folder / "tensorboard"
+
+    @property
+    def cases(self) -> Path:
+        """One row a case and class: the only source of every score."""
+        return self.folder / "cases.csv"
+
+    @property
+    def summary(self) -> Path:
+        """Means, intervals and misses by part."""
+        return self.folder / "summary.json"
+
+    def checkpoint(self, name: str) -> Path:
+        """The checkpoint `best` or `last`."""
+        return self.folder / "checkpoints" / f"{name}.pt"
+
+    @property
+    def scored_checkpoint(self) -> Path:
+        """The best checkpoint on validation, or the last one where nothing was validated."""
+        best = self.checkpoint("best")
+        return best if best.exists() else self.checkpoint("last")
+
+    def write_config(self, data: Mapping[str, Any]) -> None:
+        """Write the resolved configuration."""
+        write_text(
+            self.config,
+            "# The resolved configuration: every default written out. Loading it gives the same experiment.\n"
+            + dump(data),
+        )
+
+    def write_json(self, file: Path, content: Mapping[str, Any]) -> None:
+        """Write a JSON file of the run."""
+        write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+    def read_json(self, file: Path) -> dict[str, Any]:
+        """A JSON file of the run; empty where it does not exist yet."""
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+    def write_split(self, table: str) -> None:
+        """Write the division of the patients."""
+        write_text(self.split, table)
+
+    def record(self, entry: Mapping[str, Any]) -> None:
+        """Add an epoch to the log."""
+        jsonl.append(self.log, entry)
+
+    def forget_after(self, epoch: int) -> None:
+        """Take the epochs from `epoch` on out of the log: a resumed run writes them again."""
+        jsonl.truncate(self.log, lambda entry: entry["epoch"] < epoch)
+
+    def save(self, name: str, *, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Write a checkpoint."""
+        checkpoint.save(self.checkpoint(name), tensors=tensors, facts=facts)
+
+    def write_rows(self, rows: Sequence[Row], part: str) -> None:
+        """Put the rows of a part into the table of cases, in place of earlier ones of the same part."""
+        kept = [row for row in read_rows(self.cases) if row["part"] != part] if self.cases.exists() else []
+        if kept and list(kept[0]) != list(rows[0]):
+            other = ", ".join(sorted({str(row["part"]) for row in kept}))
+            raise ConfigError(
+                f"{self.cases} holds the part {other} scored with other metrics: score it again with these, or move the file away"
+            )
+        write_rows(self.cases, [*kept, *rows])
+
+    def read_rows(self, part: str) -> list[Row]:
+        """The rows of a part in the table of cases."""
+        return [row for row in read_rows(self.cases) if row["part"] == part]
+
+    def write_summary(self, summary: Mapping[str, Any], part: str) -> None:
+        """Put the summary of a part beside those of the other parts."""
+        self.write_json(self.summary, {**self.read_json(self.summary), part: summary})
+
+    def record_test_look(self, *, config_sha256: str, checkpoint_sha256: str, scores: Mapping[str, float]) -> int:
+        """Write a look at the test part into the ledger; gives how many there have been."""
+        return record_look(
+            self.folder / LEDGER_NAME,
+            "test",
+            config_sha256=config_sha256,
+            checkpoint_sha256=checkpoint_sha256,
+            scores=scores,
+        )
+
+
+def create(folder: Path, *, overwrite: bool) -> Run:
+    """A new run folder. Raises ConfigError where it exists already and is not to be overwritten, or cannot be written."""
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        if not overwrite:
+            raise ConfigError(
+                f"the run folder {folder} exists already: continue it with `hilum train --resume {folder}`, replace it with "
+                "--overwrite, or take another name (name=...)"
+            )
+        if not (folder / "config.yaml").exists():
+            raise ConfigError(f"--overwrite: {folder} is not a run folder (it has no config.yaml), it is left as it is")
+        shutil.rmtree(folder)
+    try:
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the run folder {folder} cannot be written: {error.strerror}; choose another with runs=FOLDER"
+        ) from error
+    return Run(folder)
+
+
+def open_run(folder: Path) -> Run:
+    """An existing run folder. Raises CheckpointError where it is none."""
+    run = Run(folder)
+    if not run.config.is_file():
+        missing = "there is no such folder" if not folder.exists() else "it has no config.yaml"
+        known = sorted(str(path.parent) for path in folder.parent.glob("*/config.yaml"))
+        hint = f"; runs there: {', '.join(known[:5])}" if known else ""
+        raise CheckpointError(f"{folder} is not a run folder: {missing}{hint}")
+    return run
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a text file so that it appears complete or not at all. Raises DataError where it cannot be written."""
+    temporary = file.with_name(f".{file.name}.part")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(file)
+    except OSError as error:
+        raise DataError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def now() -> str:
+    """The time in UTC, as the run's files write it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

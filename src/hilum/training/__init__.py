@@ -1,0 +1,1 @@
+"""The optimization loop, its checkpoints, and how it is stopped."""
