@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,9 @@ ID_COLUMN, PATIENT_COLUMN, IMAGE_COLUMN = "case_id", "patient_id", "image"
 def find_inputs(source: Path, channels: Sequence[str], *, images_per_case: int) -> tuple[Case, ...]:
     """The cases of a file, a folder (recursive) or a manifest CSV, each under an id of its own.
 
-    A manifest has a column `image`, or one for each channel where a case has several images, and may have `case_id` and `patient_id`;
-    its paths are relative to it. Raises DataError where nothing can be predicted; broken files are found later, one by one.
+    A manifest has a column `image`, or one for each channel where a case has several images, and may have `case_id`
+    and `patient_id`; its paths are relative to it. Raises DataError where nothing can be predicted; broken files are
+    found later, one by one.
     """
     if not source.exists():
         siblings = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
@@ -29,7 +31,8 @@ def find_inputs(source: Path, channels: Sequence[str], *, images_per_case: int) 
         return _from_manifest(source, columns)
     if images_per_case > 1:
         raise DataError(
-            f"{source}: this network takes {images_per_case} images a case; expected a manifest CSV with the columns {', '.join(columns)}"
+            f"{source}: this network takes {images_per_case} images a case; "
+            f"expected a manifest CSV with the columns {', '.join(columns)}"
         )
     if source.is_file():
         return (_case(_name(source), (source,)),)
@@ -45,6 +48,8 @@ def _from_manifest(file: Path, columns: tuple[str, ...]) -> tuple[Case, ...]:
     table = read_table(file)
     table.require(columns)
     table.require_cells(columns)
+    if not table.rows:
+        raise DataError(f"{file}: has a header but no row: there is nothing to predict")
     cases = []
     for row in table.rows:
         paths = tuple(file.parent / row[column] for column in columns)
@@ -52,7 +57,8 @@ def _from_manifest(file: Path, columns: tuple[str, ...]) -> tuple[Case, ...]:
     repeated = [name for name, count in Counter(case.id for case in cases).items() if count > 1]
     if repeated:
         raise DataError(
-            f"{file}: {len(repeated)} ids occur twice, such as {', '.join(repeated[:3])}: give each row its own {ID_COLUMN}"
+            f"{file}: {len(repeated)} ids occur twice, such as {', '.join(repeated[:3])}: "
+            f"give each row its own {ID_COLUMN}"
         )
     unsafe = [case.id for case in cases if "/" in case.id or "\\" in case.id or case.id in (".", "..")]
     if unsafe:
@@ -61,18 +67,30 @@ def _from_manifest(file: Path, columns: tuple[str, ...]) -> tuple[Case, ...]:
 
 
 def _distinct_names(files: Sequence[Path], folder: Path) -> list[str]:
-    """The files' names without suffix; those that occur twice with the folders (and the suffix) that tell them apart."""
+    """The files' names without suffix; where several share one, with what tells them apart.
+
+    That is the folders, else also the suffix, else a number.
+    """
     names = [_name(path) for path in files]
-    count = Counter(names)
-    longer = [
-        "_".join((*path.relative_to(folder).parts[:-1], _name(path))) if count[_name(path)] > 1 else _name(path)
-        for path in files
-    ]
-    count = Counter(longer)
-    return [
-        "_".join(path.relative_to(folder).parts) if count[name] > 1 else name
-        for name, path in zip(longer, files, strict=True)
-    ]
+    for longer in (_with_folders, _with_folders_and_suffix):
+        count = Counter(names)
+        names = [
+            longer(path.relative_to(folder)) if count[name] > 1 else name
+            for name, path in zip(names, files, strict=True)
+        ]
+    distinct: dict[str, None] = {}
+    for name in names:
+        numbered = (f"{name}_{number}" for number in itertools.count(2))
+        distinct[name if name not in distinct else next(free for free in numbered if free not in distinct)] = None
+    return list(distinct)
+
+
+def _with_folders(path: Path) -> str:
+    return "_".join((*path.parts[:-1], _name(path)))
+
+
+def _with_folders_and_suffix(path: Path) -> str:
+    return "_".join(path.parts)
 
 
 def _case(name: str, paths: tuple[Path, ...], patient: str | None = None) -> Case:

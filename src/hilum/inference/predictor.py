@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hilum.errors import ConfigError, nearest
+from hilum.errors import ConfigError, DataError, nearest
 from hilum.inference.restore import to_source
 from hilum.inference.windows import pad_to, predict_stack
 from hilum.problem import Problem
@@ -46,6 +46,8 @@ class Predictor:
     """Without a window, images are padded with zeros to a multiple of this."""
     slice_axis: int | None = None
     """Axis of the prepared volume along which a 2D network takes slices; None: that of the coarsest spacing."""
+    fixed_size: tuple[int, ...] | None = None
+    """The only size that the network takes, where there is just one."""
     device: torch.device = CPU
     """Where the network lies, and where windows are blended."""
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -59,11 +61,20 @@ class Predictor:
 
     def segment(self, image: Volume) -> Volume:
         """Label values (1, I, J, K) on the grid of `image`, in the smallest integer type, on the CPU."""
-        return to_source(self.probabilities(image), image.grid, self.problem)
+        return to_source(self.probabilities(self.prepared(image)), image.grid, self.problem)
 
-    def probabilities(self, image: Volume) -> Volume:
-        """Probabilities (num_outputs, I, J, K), float32, of a segmentation on the grid that preparing `image` gives."""
-        prepared = self._prepared(image)
+    def classify(self, image: Volume) -> Tensor:
+        """Probabilities (num_outputs,), float32, on the CPU; of a 2D network on a volume, the mean over its slices."""
+        return self.classify_prepared([self.prepared(image)])[0]
+
+    def prepared(self, image: Volume) -> Volume:
+        """The image after every preparation step, as the network was trained on it."""
+        for step in self.prepare:
+            image, _ = step.apply(image, None)
+        return image
+
+    def probabilities(self, prepared: Volume) -> Volume:
+        """Probabilities (num_outputs, I, J, K), float32, of a segmentation on the grid of the prepared image."""
         stack = self._stack(prepared)
         window = self.window or tuple(-(-size // self.multiple) * self.multiple for size in stack.shape[2:])
         with self._evaluating():
@@ -79,23 +90,26 @@ class Predictor:
             return Volume(predicted[0], prepared.grid)
         return Volume(predicted.movedim(0, self._slice_dim(prepared.grid)), prepared.grid)
 
-    def classify(self, image: Volume) -> Tensor:
-        """Probabilities (num_outputs,), float32, on the CPU; of a 2D network on a volume, the mean over its slices."""
-        stack = self._stack(self._prepared(image))
-        stack, _ = pad_to(stack, [-(-size // self.multiple) * self.multiple for size in stack.shape[2:]])
+    def classify_prepared(self, images: Sequence[Volume]) -> Tensor:
+        """Probabilities (N, num_outputs) of N prepared images of one shape, which pass the network together.
+
+        Raises DataError where the network takes another size only.
+        """
+        stack = torch.cat([self._stack(image) for image in images])
+        size = tuple(stack.shape[2:])
+        if self.fixed_size is not None and size != self.fixed_size:
+            raise DataError(
+                f"is {size} after preparation, this network takes {self.fixed_size} only;"
+                " add a resize step to data.prepare and train again"
+            )
+        stack, _ = pad_to(stack, [-(-length // self.multiple) * self.multiple for length in size])
         views = [(), *self.flips]
         with self._evaluating():
             predicted = [
-                self._network(batch.flip([axis + 2 for axis in axes]))
-                for batch in stack.split(self.batch_size)
-                for axes in views
+                torch.stack([self._network(batch.flip([axis + 2 for axis in axes])) for axes in views]).mean(0)
+                for batch in stack.split(max(self.batch_size, len(images)))
             ]
-        return torch.cat(predicted).mean(0).cpu()
-
-    def _prepared(self, image: Volume) -> Volume:
-        for step in self.prepare:
-            image, _ = step.apply(image, None)
-        return image
+        return torch.cat(predicted).unflatten(0, (len(images), -1)).mean(1).cpu()
 
     def _stack(self, prepared: Volume) -> Tensor:
         """Images (N, C, *spatial) for the network: the one volume, or its slices."""

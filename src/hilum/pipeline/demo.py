@@ -60,7 +60,7 @@ def demo(folder: Path, overrides: Sequence[str] = (), *, say: Say = print) -> Ru
 
 
 def shipped_config(name: str) -> str:
-    """The text of a configuration that comes with hilum: from the installed package, or from the repository it is developed in."""
+    """The text of a shipped configuration: from the installed package, or from the repository in development."""
     installed = resources.files("hilum") / "configs" / name
     if installed.is_file():
         return installed.read_text(encoding="utf-8")

@@ -28,8 +28,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """The summary of a part, after writing cases.csv, summary.json and pictures into the run folder.
 
-    Scoring `test` is written into the run's ledger. Raises SplitError for a part without cases, CheckpointError where the
-    run has no weights or its split is not the one it was trained with.
+    Scoring `test` is written into the run's ledger. Raises SplitError for a part without cases, CheckpointError where
+    the run has no weights or its split is not the one it was trained with.
     """
     run = open_run(Path(folder))
     if part not in PARTS:
@@ -47,7 +47,7 @@ def evaluate(
     with StopRequest() as stop:
         for case in cases:
             stop.check()
-            rows += score_case(case, part, predictor=predictor, metrics=restored.experiment.metrics).rows
+            rows += score_case(case, part, predictor=predictor, metrics=restored.experiment.metrics)
     run.write_rows(rows, part)
     rows = run.read_rows(part)  # the table is the only source of every score
     notes = [*cohort.notes, *split.notes]

@@ -45,8 +45,9 @@ def predict(
 ) -> Batch:
     """Predictions of every case of `source`, written into the folder `output` with results.csv and failures.csv.
 
-    Segmentations lie on each input's own grid; classifications are rows of probabilities. A case that cannot be read or predicted is
-    a row of failures.csv. Raises DataError where there is no input or the output cannot be written, CheckpointError for a bad run.
+    Segmentations lie on each input's own grid; classifications are rows of probabilities. A case that cannot be read
+    or predicted is a row of failures.csv. Raises DataError where there is no input or the output cannot be written,
+    CheckpointError for a bad run.
     """
     restored = restore(open_run(Path(folder)), overrides)
     cases = find_inputs(Path(source), restored.problem.channels, images_per_case=restored.facts["images_per_case"])

@@ -1,7 +1,10 @@
-"""Everything that can be found wrong before training: configuration, data, labels, split, and one real batch through the network."""
+"""Everything that can be found wrong before training, from the configuration to one real batch through the network."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +13,19 @@ from time import perf_counter
 import torch
 
 from hilum.augment.augmenter import Augmenter
-from hilum.config import Document, Location, dotted
+from hilum.case import Cohort, ImageRef
+from hilum.config import Reading
 from hilum.errors import ConfigError, DataError, Fault, HilumError
 from hilum.experiment import Experiment, cohort_faults, diagnose
+from hilum.formats.reading import read_mask
 from hilum.pipeline.study import Study, make_study
+from hilum.problem import Problem
 from hilum.runtime import seed_weights
+from hilum.yaml_text import Document
 
 Say = Callable[[str], None]
+MASKS_S = 1.5
+"""How long masks are looked at when something else is wrong already and the answer should come at once."""
 
 
 @dataclass(frozen=True)
@@ -36,37 +45,33 @@ def check(config_file: Path | str, overrides: Sequence[str] = (), *, say: Say = 
     The masks of all cases are read once (and kept for training), so that label values that no class has are found here.
     """
     file = Path(config_file)
-    experiment, faults, document = diagnose(file, list(overrides))
-    cohort = None
-    if experiment is not None and not any(fault.field.startswith(("data.source", "task")) for fault in faults):
-        cohort, found = cohort_faults(experiment)
-        faults += [_placed(document, where, message) for where, message in found]
-    if faults or experiment is None or cohort is None:
-        raise ConfigError(faults)
+    reading = diagnose(file, overrides)
+    experiment, cohort = reading.model, None
+    if experiment is not None and _readable(experiment, reading):
+        cohort, found = cohort_faults(experiment, divide=reading.knows(("data", "split")))
+        reading.faults += [reading.document.fault(where, message) for where, message in found]
+    if experiment is None or cohort is None or reading.faults:
+        raise _all_of(reading, cohort, seconds=MASKS_S)
     say(f"{file}: understood; {len(cohort.cases)} cases of {len({case.patient for case in cohort.cases})} patients")
     try:
         study = make_study(experiment, cohort=cohort)
-    except ConfigError as error:
-        raise ConfigError(
-            [_placed(document, tuple(fault.field.split(".")), fault.message) for fault in error.faults]
-        ) from error
-    dataset = study.dataset(tuple(case for part in study.split.parts.values() for case in part))
-    try:
-        dataset.prepare()
-    except DataError as error:
-        raise ConfigError([_placed(document, ("data",), line) for line in str(error).splitlines()]) from error
+        study.dataset(tuple(case for part in study.split.parts.values() for case in part)).prepare()
+    except (ConfigError, DataError) as error:
+        reading.faults += _placed(error, reading.document)
+        raise _all_of(reading, cohort, seconds=math.inf) from error
     for part, cases in study.split.parts.items():
         say(f"{part}: {len(cases)} cases of {len({case.patient for case in cases})} patients")
     for note in study.notes:
         say(f"note: {note}")
     verdict = _one_step(experiment, study)
     say(
-        f"{experiment.network.kind}: {verdict.parameters:,} parameters; one batch of {experiment.data.batch_size} through network, "
-        f"loss and back took {verdict.step_s:.2f} s, loss {verdict.loss:.4f}"
+        f"{experiment.network.kind}: {verdict.parameters:,} parameters; one batch of {experiment.data.batch_size} "
+        f"through network, loss and back took {verdict.step_s:.2f} s, loss {verdict.loss:.4f}"
     )
     epochs, minutes = experiment.train.epochs, verdict.step_s * verdict.steps_per_epoch / 60
     say(
-        f"about {minutes:.1f} min an epoch of {verdict.steps_per_epoch} steps, {minutes * epochs:.0f} min for {epochs} epochs, without validation"
+        f"about {minutes:.1f} min an epoch of {verdict.steps_per_epoch} steps, "
+        f"{minutes * epochs:.0f} min for {epochs} epochs, without validation"
     )
     say("all checks passed")
     return verdict
@@ -97,5 +102,61 @@ def _one_step(experiment: Experiment, study: Study) -> Verdict:
     return Verdict(study, count, value, seconds, batches.steps_per_epoch)
 
 
-def _placed(document: Document, where: Location, message: str) -> Fault:
-    return Fault(document.where(where), dotted(where), message)
+def _readable(experiment: Experiment, reading: Reading[Experiment]) -> bool:
+    """Whether the cohort can be looked at; one that has to be generated first is left until nothing else is wrong."""
+    if not reading.knows(("task",), ("data", "source")):
+        return False
+    return not (reading.faults and experiment.data.source.makes_files)
+
+
+def _all_of(reading: Reading[Experiment], cohort: Cohort | None, *, seconds: float) -> ConfigError:
+    """Every fault, those of the masks (as far as `seconds` go) among them, in the order of the file's lines."""
+    faults = reading.faults
+    if cohort is not None and reading.model is not None:
+        problem = reading.model.provisional_problem()
+        masks = _unknown_values(cohort, problem, seconds=seconds) if problem.kind == "segmentation" else {}
+        if masks:
+            faults = [fault for fault in faults if not fault.message.startswith(tuple(f"case {id_}:" for id_ in masks))]
+            where = ("task", "classes" if problem.exclusive else "regions")
+            faults.append(reading.document.fault(where, _summed_up(masks, problem)))
+    return ConfigError(sorted(dict.fromkeys(faults), key=_line))
+
+
+def _unknown_values(cohort: Cohort, problem: Problem, *, seconds: float) -> dict[str, list[int]]:
+    """The label values that no class has by case id, for as many masks as can be read in that time."""
+    found: dict[str, list[int]] = {}
+    end = perf_counter() + seconds
+    for case in cohort.cases:
+        if perf_counter() > end:
+            break
+        if isinstance(case.label, ImageRef):
+            with contextlib.suppress(DataError):  # an unreadable mask is another fault
+                unknown = problem.unknown_values(read_mask(case.label).tensor.unique().tolist())
+                found |= {case.id: unknown} if unknown else {}
+    return found
+
+
+def _summed_up(masks: dict[str, list[int]], problem: Problem) -> str:
+    values = sorted({value for unknown in masks.values() for value in unknown})
+    cases = ", ".join(list(masks)[:3]) + (f" and {len(masks) - 3} more cases" if len(masks) > 3 else "")
+    return f"label values {values} belong to no class (masks of {cases}); expected {problem.described()}"
+
+
+def _placed(error: HilumError, document: Document) -> list[Fault]:
+    """The faults of an error that arose beyond the file, each at the key that it names, or else at the data."""
+    given = (
+        error.faults if isinstance(error, ConfigError) else [Fault("", "data", line) for line in str(error).split("\n")]
+    )
+    placed = []
+    for fault in given:
+        named = re.match(r"([a-z_]+(?:\.\w+)*): (.*)", fault.message, re.DOTALL) if not fault.field else None
+        field, message = (named[1], named[2]) if named else (fault.field, fault.message)
+        location = tuple(int(part) if part.isdecimal() else part for part in field.split(".")) if field else ()
+        placed.append(document.fault(location, message))
+    return placed
+
+
+def _line(fault: Fault) -> tuple[bool, int]:
+    """What faults are sorted by: overrides last."""
+    number = fault.where.rpartition(":")[2]
+    return (fault.where.startswith("command line"), int(number) if number.isdecimal() else 0)

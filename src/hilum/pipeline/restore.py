@@ -79,6 +79,7 @@ def make_predictor(
         batch_size=experiment.predict.batch_size,
         multiple=max(factor(problem.dims)) if factor else 1,
         slice_axis=experiment.data.slice_axis,
+        fixed_size=problem.size if experiment.network.needs_size else None,
         device=runtime.device,
         autocast=runtime.autocast,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hilum.augment.augmenter import faults_of
 from hilum.augment.base import Frame
 from hilum.case import Case, Cohort
-from hilum.data.dataset import Dataset
+from hilum.data.dataset import Dataset, Sampling
 from hilum.data.loader import Batches
 from hilum.data.prepared import Store
 from hilum.data.splits.base import Split
@@ -42,9 +42,11 @@ class Study:
         return Dataset(
             cases,
             self.store,
-            patch=data.patch.size if data.patch else None,
-            foreground=data.patch.foreground if data.patch else 0.0,
-            slice_axis=self.slice_axis,
+            sampling=Sampling(
+                patch=data.patch.size if data.patch else None,
+                foreground=data.patch.foreground if data.patch else 0.0,
+                slice_axis=self.slice_axis,
+            ),
             seed=self.experiment.runtime.seed,
             memory_bytes=int(data.memory_gb * 2**30),
         )
@@ -54,7 +56,8 @@ class Study:
         data = self.experiment.data
         if data.batch_size % runtime.world:
             raise ConfigError(
-                f"data.batch_size: received {data.batch_size}, expected a multiple of the {runtime.world} processes that share a batch"
+                f"data.batch_size: received {data.batch_size}, "
+                f"expected a multiple of the {runtime.world} processes that share a batch"
             )
         return Batches(
             dataset,

@@ -7,107 +7,102 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hilum.case import Batch, Case, ImageRef
+from hilum.data.dataset import Dataset
 from hilum.data.loader import collate
-from hilum.data.prepared import read_target
+from hilum.data.prepared import Prepared, read_target
 from hilum.errors import DataError
 from hilum.evaluation.rows import CaseKey, Row, classification_row, segmentation_rows
 from hilum.evaluation.summary import overall, summarise
 from hilum.formats.reading import read_image, read_mask
 from hilum.inference.predictor import Predictor
+from hilum.inference.restore import to_source
 from hilum.metrics.base import CaseMetric, MetricConfig
 from hilum.pipeline.restore import make_predictor
 from hilum.pipeline.study import Study
+from hilum.problem import Problem
 from hilum.runtime import Runtime
 from hilum.training.interrupt import StopRequest
 from hilum.volume import Volume
 
-
-@dataclass(frozen=True)
-class Scored:
-    """A case with its rows and, for pictures, what was predicted: label values (1, I, J, K) or probabilities (C,)."""
-
-    case: Case
-    rows: list[Row]
-    image: Volume
-    predicted: Volume | torch.Tensor
-    truth: Volume | None
+TOGETHER = 64
+"""Images of a classification that pass the network together in validation."""
 
 
-def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence[MetricConfig]) -> Scored:
-    """A case predicted and scored on its own grid. Raises DataError naming the case where it cannot be used."""
-    key, problem = CaseKey(case.id, case.patient, part), predictor.problem
+def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence[MetricConfig]) -> list[Row]:
+    """The rows of a case, read and predicted from its files, scored on its own grid.
+
+    Raises DataError naming the case where it cannot be used.
+    """
     try:
         image = read_image(case.images)
-        if problem.kind == "classification":
-            probabilities = predictor.classify(image)
-            truth = read_target(case, problem)
-            assert isinstance(truth, int)
-            row = classification_row(key, truth, probabilities=probabilities.numpy(), problem=problem)
-            return Scored(case, [row], image, probabilities, None)
-        if not isinstance(case.label, ImageRef):
-            raise DataError("has no mask")
-        mask = read_mask(case.label)
-        if not mask.grid.matches(image.grid):
-            raise DataError(
-                f"image and mask {case.label} lie on different grids: shapes {image.grid.shape} and {mask.grid.shape}"
-            )
+        if predictor.problem.kind == "classification":
+            return [_class_row(case, part, predictor.classify(image), predictor.problem)]
+        truth = _read_truth(case)
+        if not truth.grid.matches(image.grid):
+            raise DataError(f"image and mask lie on different grids: shapes {image.grid.shape} and {truth.grid.shape}")
     except DataError as error:
         raise DataError(f"case {case.id}: {error}") from error
-    predicted = predictor.segment(image)
-    rows = segmentation_rows(
-        key,
-        mask.tensor[0].numpy(),
-        predicted=predicted.tensor[0].numpy(),
-        problem=problem,
-        grid=image.grid,
-        metrics=[metric for metric in metrics if isinstance(metric, CaseMetric)],
+    return _mask_rows(
+        case, part, truth=truth, predicted=predictor.segment(image), problem=predictor.problem, metrics=metrics
     )
-    return Scored(case, rows, image, predicted, mask)
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores on the validation part."""
+    """Scores of this rank's share of the validation part, gathered from all ranks."""
 
     study: Study
     runtime: Runtime
     stop: StopRequest
+    dataset: Dataset
 
     def scores(self, model: nn.Module, loss: nn.Module) -> dict[str, float]:
         """The mean of each metric over the validation cases, and the loss on one fixed sample of each case."""
-        rows = self.rows(model, self.study.split.part("val"), "val")
-        experiment = self.study.experiment
-        summary = summarise(rows, self.study.problem, metrics=experiment.metrics, bootstrap=None)
+        rows = self.runtime.gather(list(self._rows(model)))
+        metrics = self.study.experiment.metrics
+        summary = summarise(rows, self.study.problem, metrics=metrics, bootstrap=None)
         return {"loss": self._loss(model, loss), **overall(summary)}
 
-    def rows(self, model: nn.Module, cases: Sequence[Case], part: str) -> list[Row]:
-        """The rows of cases, one result a case id, whatever the number of ranks."""
-        mine = cases[self.runtime.rank :: self.runtime.world]
-        scored = [row for item in self.scored(model, mine, part) for row in item.rows]
-        return self.runtime.gather(scored)
-
-    def scored(self, model: nn.Module, cases: Sequence[Case], part: str) -> Iterator[Scored]:
-        """Cases one by one with their rows."""
+    def _rows(self, model: nn.Module) -> Iterator[Row]:
         study = self.study
         predictor = make_predictor(
             study.experiment, study.problem, axes=study.frame.axes, model=model, runtime=self.runtime
         )
-        for case in cases:
+        if study.problem.kind == "classification":
+            yield from self._class_rows(predictor)
+            return
+        for index, case in enumerate(self.dataset.cases):
             self.stop.check()
-            yield score_case(case, part, predictor=predictor, metrics=self.study.experiment.metrics)
+            prepared, truth = self.dataset.prepared(index), _read_truth(case)
+            volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
+            predicted = to_source(predictor.probabilities(volume), truth.grid, study.problem)
+            yield from _mask_rows(
+                case, "val", truth=truth, predicted=predicted, problem=study.problem, metrics=study.experiment.metrics
+            )
+
+    def _class_rows(self, predictor: Predictor) -> Iterator[Row]:
+        """Images of one shape pass the network together."""
+        waiting: list[Prepared] = []
+        for index in range(len(self.dataset)):
+            self.stop.check()
+            prepared = self.dataset.prepared(index)
+            if waiting and (len(waiting) == TOGETHER or waiting[0].image.shape != prepared.image.shape):
+                yield from _class_rows_of(waiting, predictor)
+                waiting = []
+            waiting.append(prepared)
+        if waiting:
+            yield from _class_rows_of(waiting, predictor)
 
     def _loss(self, model: nn.Module, loss: nn.Module) -> float:
         """The mean loss over one sample of each validation case, drawn once and for all, not augmented."""
-        cases = self.study.split.part("val")[self.runtime.rank :: self.runtime.world]
-        dataset = self.study.dataset(cases)
         losses: list[float] = []
         model.eval()
         with torch.no_grad():
-            for index in range(len(cases)):
-                batch = collate([dataset.sample(index, epoch=0, index=index)], epoch=0, indices=(index,))
+            for index in range(len(self.dataset)):
+                batch = collate([self.dataset.sample(index, epoch=0, index=index)], epoch=0, indices=(index,))
                 losses.append(self._batch_loss(model, loss, batch))
         everywhere = [value for value in self.runtime.gather(losses) if math.isfinite(value)]
         return sum(everywhere) / len(everywhere) if everywhere else math.nan
@@ -116,3 +111,36 @@ class Validation:
         with self.runtime.autocast():
             logits = model(batch.images.to(self.runtime.device))
         return float(loss(logits, batch.targets.to(self.runtime.device)))
+
+
+def _read_truth(case: Case) -> Volume:
+    if not isinstance(case.label, ImageRef):
+        raise DataError("has no mask")
+    return read_mask(case.label)
+
+
+def _mask_rows(
+    case: Case, part: str, *, truth: Volume, predicted: Volume, problem: Problem, metrics: Sequence[MetricConfig]
+) -> list[Row]:
+    return segmentation_rows(
+        CaseKey(case.id, case.patient, part),
+        truth.tensor[0].numpy(),
+        predicted=predicted.tensor[0].numpy(),
+        problem=problem,
+        grid=truth.grid,
+        metrics=[metric for metric in metrics if isinstance(metric, CaseMetric)],
+    )
+
+
+def _class_rows_of(images: Sequence[Prepared], predictor: Predictor) -> Iterator[Row]:
+    volumes = [Volume(torch.from_numpy(prepared.image), prepared.grid) for prepared in images]
+    for prepared, probabilities in zip(images, predictor.classify_prepared(volumes), strict=True):
+        yield _class_row(prepared.case, "val", probabilities, predictor.problem)
+
+
+def _class_row(case: Case, part: str, probabilities: Tensor, problem: Problem) -> Row:
+    truth = read_target(case, problem)
+    if not isinstance(truth, int):
+        raise DataError("has a mask, a classification needs a class")
+    key = CaseKey(case.id, case.patient, part)
+    return classification_row(key, truth, probabilities=probabilities.numpy(), problem=problem)
