@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hilum.config import dump
-from hilum.errors import CheckpointError, ConfigError, DataError
+from hilum.errors import CheckpointError, ConfigError, DataError, nearest
 from hilum.evaluation.ledger import LEDGER_NAME, record_look
 from hilum.evaluation.rows import Row, read_rows, write_rows
+from hilum.formats.atomic import write_whole
 from hilum.tracking import jsonl
 from hilum.training import checkpoint
+from hilum.yaml_text import dump
+
+RESOLVED = "# The resolved configuration: every default written out. Loading it gives the same experiment.\n"
+"""First line of a run's config.yaml: no other file begins with it."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,7 @@ class Run:
 
     def write_config(self, data: Mapping[str, Any]) -> None:
         """Write the resolved configuration."""
-        write_text(
-            self.config,
-            "# The resolved configuration: every default written out. Loading it gives the same experiment.\n"
-            + dump(data),
-        )
+        write_text(self.config, RESOLVED + dump(data))
 
     def write_json(self, file: Path, content: Mapping[str, Any]) -> None:
         """Write a JSON file of the run."""
@@ -105,10 +104,11 @@ class Run:
     def write_rows(self, rows: Sequence[Row], part: str) -> None:
         """Put the rows of a part into the table of cases, in place of earlier ones of the same part."""
         kept = [row for row in read_rows(self.cases) if row["part"] != part] if self.cases.exists() else []
-        if kept and list(kept[0]) != list(rows[0]):
+        if kept and rows and list(kept[0]) != list(rows[0]):
             other = ", ".join(sorted({str(row["part"]) for row in kept}))
             raise ConfigError(
-                f"{self.cases} holds the part {other} scored with other metrics: score it again with these, or move the file away"
+                f"{self.cases} holds the part {other} scored with other metrics: "
+                "score it again with these, or move the file away"
             )
         write_rows(self.cases, [*kept, *rows])
 
@@ -132,18 +132,17 @@ class Run:
 
 
 def create(folder: Path, *, overwrite: bool) -> Run:
-    """A new run folder. Raises ConfigError where it exists already and is not to be overwritten, or cannot be written."""
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        if not overwrite:
-            raise ConfigError(
-                f"the run folder {folder} exists already: continue it with `hilum train --resume {folder}`, replace it with "
-                "--overwrite, or take another name (name=...)"
-            )
-        if not (folder / "config.yaml").exists():
-            raise ConfigError(f"--overwrite: {folder} is not a run folder (it has no config.yaml), it is left as it is")
-        shutil.rmtree(folder)
+    """A new run folder; one that is overwritten hands on its ledger of looks at the test part.
+
+    Raises ConfigError where the folder exists and is not to be overwritten, is no run, or cannot be written.
+    """
+    ledger = None
     try:
+        if folder.is_symlink() or (any(folder.iterdir()) if folder.is_dir() else folder.exists()):
+            ledger = _remove(folder, allowed=overwrite)
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        if ledger is not None:
+            write_whole(folder / LEDGER_NAME, ledger)
     except OSError as error:
         raise ConfigError(
             f"the run folder {folder} cannot be written: {error.strerror}; choose another with runs=FOLDER"
@@ -151,26 +150,45 @@ def create(folder: Path, *, overwrite: bool) -> Run:
     return Run(folder)
 
 
+def _remove(folder: Path, *, allowed: bool) -> bytes | None:
+    """Remove a run folder; gives its ledger. Raises ConfigError for anything that is not certainly a run."""
+    if not allowed:
+        raise ConfigError(
+            f"the run folder {folder} exists already: continue it with `hilum train --resume {folder}`, "
+            "replace it with --overwrite, or take another name (name=...)"
+        )
+    config, ledger = folder / "config.yaml", folder / LEDGER_NAME
+    if folder.is_symlink() or not folder.is_dir():
+        raise ConfigError(f"--overwrite: {folder} is not a folder of its own (a file or a link): it is left as it is")
+    if not config.is_file() or not config.read_bytes().startswith(RESOLVED.encode()):
+        raise ConfigError(
+            f"--overwrite: {folder} is not a run folder (it has no config.yaml that hilum wrote): it is left as it is"
+        )
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise ConfigError(f"--overwrite: the command was started inside {folder}: it is left as it is")
+    looks = ledger.read_bytes() if ledger.exists() else None
+    shutil.rmtree(folder)
+    return looks
+
+
 def open_run(folder: Path) -> Run:
     """An existing run folder. Raises CheckpointError where it is none."""
     run = Run(folder)
     if not run.config.is_file():
-        missing = "there is no such folder" if not folder.exists() else "it has no config.yaml"
-        known = sorted(str(path.parent) for path in folder.parent.glob("*/config.yaml"))
-        hint = f"; runs there: {', '.join(known[:5])}" if known else ""
-        raise CheckpointError(f"{folder} is not a run folder: {missing}{hint}")
+        missing = "it has no config.yaml" if folder.is_dir() else "there is no such folder"
+        known = sorted(path.parent.name for path in folder.parent.glob("*/config.yaml"))
+        close = nearest(folder.name, known)
+        hint = f"; runs beside it: {', '.join(known[:5])}" if known else ""
+        raise CheckpointError(
+            f"{folder} is not a run folder: {missing}{hint}" + (f"; did you mean '{close}'?" if close else "")
+        )
     return run
 
 
 def write_text(file: Path, text: str) -> None:
     """Write a text file so that it appears complete or not at all. Raises DataError where it cannot be written."""
-    temporary = file.with_name(f".{file.name}.part")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(file)
+        write_whole(file, text.encode())
     except OSError as error:
         raise DataError(f"{file} cannot be written: {error.strerror}") from error
 

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -13,11 +14,14 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from hilum.errors import DeviceError
-from hilum.registry import Settings
+from hilum.settings import Settings
 
 Precision = Literal["float32", "bfloat16", "float16"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Item = TypeVar("Item")
+
+PATIENCE = timedelta(days=2)
+"""How long a rank waits for another: the main one may prepare a large cohort while the others have nothing to do."""
 
 
 class RuntimeConfig(Settings):
@@ -45,11 +49,11 @@ class RuntimeConfig(Settings):
             torch.set_num_threads(self.threads)
         rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
         if device == "cuda":
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+            torch.cuda.set_device(_local_gpu())
             torch.backends.cudnn.deterministic = self.deterministic
             torch.backends.cudnn.benchmark = not self.deterministic
         if world > 1 and not torch.distributed.is_initialized():
-            torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+            torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
         return Runtime(device=torch.device(device), precision=precision, seed=self.seed, rank=rank, world=world)
 
     def _device(self) -> str:
@@ -119,6 +123,12 @@ class Runtime:
             value /= self.world
         return value
 
+    def share_buffers(self, model: nn.Module) -> None:
+        """Give every rank the main rank's buffers (running means of batch norm), so that all score the same model."""
+        if self.world > 1:
+            for buffer in model.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
     def gather(self, items: list[Item]) -> list[Item]:
         """The items of all ranks, in the order of the ranks, on every rank."""
         if self.world == 1:
@@ -128,7 +138,7 @@ class Runtime:
         return [item for part in lists for item in part]
 
     def main_first(self, work: Callable[[], Item]) -> Item:
-        """The result of `work` on the main rank, done there alone and sent to the others; its error is raised on all."""
+        """The result of `work`, done on the main rank alone and sent to the others; its error is raised on all."""
         if self.world == 1:
             return work()
         outcome: list[Any] = [None, None]
@@ -153,14 +163,23 @@ class Runtime:
             torch.distributed.destroy_process_group()
 
 
+def _local_gpu() -> int:
+    """The GPU of this process. Raises DeviceError where more processes were started than there are GPUs."""
+    index, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if index >= count:
+        raise DeviceError(f"torchrun started process {index + 1} on a machine with {count} GPUs: one GPU a process")
+    return index
+
+
 def has_bfloat16(device: str) -> bool:
     """Whether a device computes in bfloat16 itself; emulation would be slower than float32."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device != "cpu":
         return False
-    flags = Path("/proc/cpuinfo")
-    return flags.exists() and any(flag in flags.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def machine() -> dict[str, str | int]:

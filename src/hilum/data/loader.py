@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -36,8 +36,11 @@ class Batches:
         """Batches in one epoch; the last one is filled up with the samples that the next pass would begin with."""
         return self.steps or -(-len(self.dataset) * self.samples_per_case // self.batch_size)
 
-    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from `first_step` on, made ahead by `workers` threads."""
+    def epoch(self, epoch: int, *, first_step: int = 0) -> Generator[Batch]:
+        """The batches of an epoch from `first_step` on, made ahead by `workers` threads.
+
+        Closing the iterator ends the threads. Raises what made a batch fail, in its place among the others.
+        """
         order = self._order(epoch)
         ahead = max(2, 2 * self.workers)
         pending: deque[Future[Batch]] = deque()
@@ -76,8 +79,9 @@ def collate(samples: Sequence[Sample], *, epoch: int, indices: tuple[int, ...]) 
     if len(shapes) > 1:
         first, other = samples[0], next(s for s in samples if s.image.shape != samples[0].image.shape)
         raise DataError(
-            f"cases of different sizes cannot share a batch: {first.id} is {tuple(first.image.shape)}, {other.id} is "
-            f"{tuple(other.image.shape)}; give data.patch.size, add a resize step to data.prepare, or set data.batch_size=1"
+            f"cases of different sizes cannot share a batch: {first.id} is {tuple(first.image.shape)}, "
+            f"{other.id} is {tuple(other.image.shape)}; "
+            "give data.patch.size, add a resize step to data.prepare, or set data.batch_size=1"
         )
     return Batch(
         ids=tuple(sample.id for sample in samples),

@@ -8,19 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_VOXELS_KEPT = 4096
-"""Voxels remembered a structure and case to centre patches on: enough to cover it, small enough to keep for every case."""
+"""Voxels remembered of each structure of a case to place patches on: enough to cover it, few enough to keep."""
 
 
 def structure_voxels(
     target: npt.NDArray[np.int16], foreground: Sequence[int], *, exclusive: bool
 ) -> dict[int, npt.NDArray[np.int32]]:
-    """Coordinates (n, 3) of at most MAX_VOXELS_KEPT voxels of each structure that `target` (1 or R, I, J, K) shows."""
+    """Coordinates (n, 3) of voxels of each structure that `target` (1 or R, I, J, K) shows.
+
+    At most MAX_VOXELS_KEPT of them, spread over the whole structure.
+    """
     found: dict[int, npt.NDArray[np.int32]] = {}
     for index in foreground:
         flat = np.flatnonzero(target[0] == index if exclusive else target[index] == 1)
         if len(flat):
-            step = max(1, len(flat) // MAX_VOXELS_KEPT)
-            spots = np.unravel_index(flat[::step][:MAX_VOXELS_KEPT], target.shape[1:])
+            spread = np.linspace(0, len(flat) - 1, min(len(flat), MAX_VOXELS_KEPT)).round().astype(np.int64)
+            spots = np.unravel_index(flat[spread], target.shape[1:])
             found[index] = np.stack(spots, axis=1).astype(np.int32)
     return found
 
@@ -35,9 +38,9 @@ def patch_start(
 ) -> tuple[int, ...]:
     """The first voxel of a patch of `size` in an image of `shape`; negative where the patch is larger than the image.
 
-    With probability `foreground` the patch holds a random voxel of a random structure, at a random place within the patch's middle half;
-    otherwise it lies anywhere inside the image. A patch larger than the image has the image at a random place inside it only along axes
-    where there is room, so that the padding varies.
+    With probability `foreground` the patch holds a random voxel of a random structure, within its middle half unless
+    the image's edge is in the way; otherwise it lies anywhere inside the image. Along an axis on which the patch is
+    larger than the image, the image lies at a random place inside it, so that the padding varies.
     """
     extents = [(min(0, n - s), max(0, n - s)) for n, s in zip(shape, size, strict=True)]
     if structures and rng.random() < foreground:
@@ -59,7 +62,7 @@ def cut(
         targets.append(slice(low - first, high - first))
         inside = inside and high - low == length
     if inside:
-        return np.ascontiguousarray(array[(slice(None), *sources)])
+        return array[(slice(None), *sources)].copy()  # the image stays in memory for other samples
     patch = np.full((array.shape[0], *size), fill, dtype=array.dtype)
     patch[(slice(None), *targets)] = array[(slice(None), *sources)]
     return patch

@@ -1,10 +1,12 @@
-"""One case made ready for training: read, encoded, prepared, with what patch sampling needs; stored in one safetensors file."""
+"""One case made ready for training: read, encoded, prepared, and stored in one safetensors file."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -17,19 +19,24 @@ import torch
 
 from hilum.case import Case, ImageRef
 from hilum.data.patches import structure_voxels
-from hilum.errors import DataError, HilumError
+from hilum.errors import DataError
 from hilum.formats.reading import read_image, read_mask
 from hilum.prepare.base import PrepareConfig
 from hilum.problem import IGNORE, Problem
 from hilum.volume import Grid, Unit, Volume
 
 FORMAT = "1"
-"""Raised whenever the preparation's code changes what it gives, so that older files are not used."""
+"""Raised whenever reading, encoding or resampling give something else, so that older files are not used."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared case: image (C, I, J, K) float32 on its grid, and its target (1 or R, I, J, K) int16 or a class index."""
+    """A prepared case: image (C, I, J, K) float32 on its grid, its target (1 or R, I, J, K) int16 or a class index.
+
+    `structures` are voxels (n, 3) of each structure that the target shows.
+    """
 
     case: Case
     image: npt.NDArray[np.float32]
@@ -40,7 +47,8 @@ class Prepared:
     @property
     def num_bytes(self) -> int:
         """Memory that the arrays take."""
-        return self.image.nbytes + (self.target.nbytes if isinstance(self.target, np.ndarray) else 0)
+        target = self.target.nbytes if isinstance(self.target, np.ndarray) else 0
+        return self.image.nbytes + target + sum(spots.nbytes for spots in self.structures.values())
 
 
 def prepare_case(case: Case, problem: Problem, steps: Sequence[PrepareConfig]) -> Prepared:
@@ -50,8 +58,8 @@ def prepare_case(case: Case, problem: Problem, steps: Sequence[PrepareConfig]) -
         target = read_target(case, problem)
         if isinstance(target, Volume) and not target.grid.matches(image.grid):
             raise DataError(
-                f"image and mask lie on different grids: shapes {image.grid.shape} and {target.grid.shape}, "
-                f"spacings {_rounded(image.grid.spacing)} and {_rounded(target.grid.spacing)}; resample one onto the other"
+                f"image and mask lie on different grids: shapes {image.grid.shape} and {target.grid.shape}, spacings "
+                f"{_rounded(image.grid.spacing)} and {_rounded(target.grid.spacing)}; resample one onto the other"
             )
         mask = target if isinstance(target, Volume) else None
         for step in steps:
@@ -69,7 +77,7 @@ def prepare_case(case: Case, problem: Problem, steps: Sequence[PrepareConfig]) -
 
 
 def read_target(case: Case, problem: Problem) -> Volume | int:
-    """The encoded mask on the grid of its file, or the class index. Raises DataError where the case has no usable label."""
+    """The encoded mask on the grid of its file, or the class index. Raises DataError where there is no usable one."""
     if case.label is None:
         raise DataError("has no label")
     if problem.kind == "classification":
@@ -88,14 +96,15 @@ def read_target(case: Case, problem: Problem) -> Volume | int:
 class Store:
     """Prepared cases on disk, a file for each content and preparation, so that they are computed once.
 
-    The key is a hash of the files' content, the steps, the classes and the code's format: a changed file or setting is another key.
+    The key is a hash of the files' content, the steps and their code, the classes and the format: whatever changes one
+    of these makes another file.
     """
 
     def __init__(self, folder: Path, problem: Problem, steps: Sequence[PrepareConfig]) -> None:
         self.folder = folder
         self.problem = problem
         self.steps = tuple(steps)
-        settings = [step.model_dump(mode="json") for step in steps]
+        settings = [(step.model_dump(mode="json"), _code_sha256(step)) for step in steps]
         classes = [
             problem.kind,
             list(problem.classes),
@@ -104,29 +113,50 @@ class Store:
             problem.ignore,
         ]
         self.settings = json.dumps([FORMAT, torch.__version__, settings, classes])
+        self._hashed: dict[tuple[Path, int, int], str] = {}
 
     def get(self, case: Case) -> Prepared:
-        """The prepared case, from disk where it was prepared before."""
+        """The prepared case, from disk where it was prepared before.
+
+        A stored file that cannot be read is made again, with a warning. Raises DataError for a case that cannot be
+        used, or where the folder cannot be written.
+        """
         if any(ref.key is not None for ref in case.images):
-            return prepare_case(
-                case, self.problem, self.steps
-            )  # rows of one array: reading is as cheap as a file of its own
+            # Rows of one array: reading them is as cheap as reading a file of their own.
+            return prepare_case(case, self.problem, self.steps)
         file = self.folder / f"{self._key(case)}.safetensors"
-        if not file.exists():
-            prepared = prepare_case(case, self.problem, self.steps)
-            _write(prepared, file)
-            return prepared
+        if file.exists():
+            try:
+                return _read(case, file, self.problem)
+            except Exception as error:  # whatever safetensors, numpy or json say about a damaged file
+                log.warning("the prepared file %s cannot be read (%s): it is made again", file, error)
+        prepared = prepare_case(case, self.problem, self.steps)
         try:
-            return _read(case, file, self.problem)
-        except Exception as error:
-            raise HilumError(f"the prepared file {file} cannot be read ({error}): delete it") from error
+            _write(prepared, file)
+        except OSError as error:
+            raise DataError(
+                f"case {case.id}: {file} cannot be written: {error.strerror}; "
+                "choose another folder with data.cache=FOLDER"
+            ) from error
+        return prepared
 
     def _key(self, case: Case) -> str:
         digest = hashlib.sha256(self.settings.encode())
-        digest.update(str(case.label if isinstance(case.label, str) else "").encode())
+        digest.update(f"{case.label if isinstance(case.label, str) else ''}\n".encode())
         for ref in refs(case):
-            digest.update(file_sha256(ref.path).encode())
+            digest.update(self._file_sha256(ref.path).encode())
         return digest.hexdigest()
+
+    def _file_sha256(self, path: Path) -> str:
+        """The file's hash, computed again only when its size or time changed: cases not kept in memory come often."""
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        state = (path, found.st_size, found.st_mtime_ns)
+        if state not in self._hashed:
+            self._hashed[state] = file_sha256(path)
+        return self._hashed[state]
 
 
 def refs(case: Case) -> list[ImageRef]:
@@ -156,6 +186,14 @@ def data_sha256(cases: Iterable[Case]) -> str:
     return digest.hexdigest()
 
 
+def _code_sha256(step: PrepareConfig) -> str:
+    """The hash of the file that defines a step: a plugin's code changes more often than its settings."""
+    try:
+        return file_sha256(Path(inspect.getfile(type(step))))
+    except (TypeError, OSError):  # typed into a prompt: there is no file
+        return ""
+
+
 def _structures(target: npt.NDArray[np.int16], problem: Problem) -> dict[int, npt.NDArray[np.int32]]:
     first = problem.num_outputs - len(problem.foreground)
     return structure_voxels(target, range(first, problem.num_outputs), exclusive=problem.exclusive)
@@ -173,9 +211,7 @@ def _write(prepared: Prepared, file: Path) -> None:
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
-        Path(temporary).replace(
-            file
-        )  # another process may have written the same content meanwhile: either one is right
+        Path(temporary).replace(file)  # others may have written the same content meanwhile: either one is right
     except BaseException:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()

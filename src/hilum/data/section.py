@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from hilum.augment.base import AugmentConfig
 from hilum.data.splits.base import SplitConfig
 from hilum.prepare.base import PrepareConfig
-from hilum.registry import Settings
+from hilum.settings import Settings
 from hilum.sources.base import SourceConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -20,7 +20,7 @@ class PatchConfig(Settings):
     size: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=3)]
     """Voxels along each axis after preparation; two numbers make the network two-dimensional (slices)."""
     foreground: Share = 0.33
-    """Share of patches that are centred on a voxel of a structure, each structure equally often."""
+    """Share of patches that are placed around a voxel of a structure, each structure equally often."""
     samples_per_case: PositiveInt = 1
     """Patches taken from each case in an epoch."""
 

@@ -138,7 +138,9 @@ class Predictor:
 
 
 def coarsest_axis(grid: Grid) -> int:
-    """The axis of the largest spacing, the last of equals: the one that slices of a scan are stacked along."""
+    """The axis that slices of a scan are stacked along: of the largest spacing, the last of equals; K for one slice."""
+    if grid.shape[2] == 1:
+        return 2
     return max(range(3), key=lambda axis: (round(grid.spacing[axis], 3), axis))
 
 

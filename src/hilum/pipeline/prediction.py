@@ -51,8 +51,8 @@ def predict(
     """
     restored = restore(open_run(Path(folder)), overrides)
     cases = find_inputs(Path(source), restored.problem.channels, images_per_case=restored.facts["images_per_case"])
-    target = _output_folder(Path(output), cases)
     predictor = restored.predictor(restored.experiment.runtime.start())
+    target = _output_folder(Path(output), cases)
     results: list[Row] = []
     failures: list[Row] = []
     with StopRequest() as stop:
@@ -83,7 +83,8 @@ def _output_folder(target: Path, cases: Sequence[Case]) -> Path:
         raise DataError(f"{target}: holds the images that are to be predicted, choose another folder for the output")
     try:
         target.mkdir(parents=True, exist_ok=True)
-        (target / "failures.csv").unlink(missing_ok=True)
+        for table in ("results.csv", "failures.csv"):
+            (target / table).unlink(missing_ok=True)  # those of an earlier batch
     except OSError as error:
         raise DataError(f"{target}: cannot be written: {error.strerror}") from error
     return target

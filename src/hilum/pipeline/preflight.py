@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -17,15 +16,17 @@ from hilum.case import Cohort, ImageRef
 from hilum.config import Reading
 from hilum.errors import ConfigError, DataError, Fault, HilumError
 from hilum.experiment import Experiment, cohort_faults, diagnose
-from hilum.formats.reading import read_mask
+from hilum.formats.reading import read_header, read_mask
 from hilum.pipeline.study import Study, make_study
 from hilum.problem import Problem
 from hilum.runtime import seed_weights
 from hilum.yaml_text import Document
 
 Say = Callable[[str], None]
-MASKS_S = 1.5
-"""How long masks are looked at when something else is wrong already and the answer should come at once."""
+FILES_S = 1.5
+"""How long images and masks are looked at when something else is wrong already and the answer should come at once."""
+SHOWN = 20
+"""How many unreadable cases are named."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def check(config_file: Path | str, overrides: Sequence[str] = (), *, say: Say = 
         cohort, found = cohort_faults(experiment, divide=reading.knows(("data", "split")))
         reading.faults += [reading.document.fault(where, message) for where, message in found]
     if experiment is None or cohort is None or reading.faults:
-        raise _all_of(reading, cohort, seconds=MASKS_S)
+        raise _all_of(reading, cohort, seconds=FILES_S)
     say(f"{file}: understood; {len(cohort.cases)} cases of {len({case.patient for case in cohort.cases})} patients")
     try:
         study = make_study(experiment, cohort=cohort)
@@ -110,30 +111,42 @@ def _readable(experiment: Experiment, reading: Reading[Experiment]) -> bool:
 
 
 def _all_of(reading: Reading[Experiment], cohort: Cohort | None, *, seconds: float) -> ConfigError:
-    """Every fault, those of the masks (as far as `seconds` go) among them, in the order of the file's lines."""
+    """Every fault, those of the files (as far as `seconds` go) among them, in the order of the configuration's lines."""
     faults = reading.faults
     if cohort is not None and reading.model is not None:
         problem = reading.model.provisional_problem()
-        masks = _unknown_values(cohort, problem, seconds=seconds) if problem.kind == "segmentation" else {}
-        if masks:
-            faults = [fault for fault in faults if not fault.message.startswith(tuple(f"case {id_}:" for id_ in masks))]
+        unreadable, values = _file_faults(cohort, problem, seconds=seconds)
+        # What a case's own message says of its values, the summary below says of all.
+        faults = [fault for fault in faults if not fault.message.startswith(tuple(f"case {id_}:" for id_ in values))]
+        faults += [reading.document.fault(("data",), message) for message in unreadable[:SHOWN]]
+        if len(unreadable) > SHOWN:
+            faults.append(reading.document.fault(("data",), f"and {len(unreadable) - SHOWN} more such cases"))
+        if values:
             where = ("task", "classes" if problem.exclusive else "regions")
-            faults.append(reading.document.fault(where, _summed_up(masks, problem)))
+            faults.append(reading.document.fault(where, _summed_up(values, problem)))
     return ConfigError(sorted(dict.fromkeys(faults), key=_line))
 
 
-def _unknown_values(cohort: Cohort, problem: Problem, *, seconds: float) -> dict[str, list[int]]:
-    """The label values that no class has by case id, for as many masks as can be read in that time."""
+def _file_faults(cohort: Cohort, problem: Problem, *, seconds: float) -> tuple[list[str], dict[str, list[int]]]:
+    """Images and masks that cannot be read, and label values that no class has by case id.
+
+    Looks at as many cases as it can in that time: at the headers of images, and at all voxels of masks.
+    """
+    unreadable: list[str] = []
     found: dict[str, list[int]] = {}
     end = perf_counter() + seconds
     for case in cohort.cases:
         if perf_counter() > end:
             break
-        if isinstance(case.label, ImageRef):
-            with contextlib.suppress(DataError):  # an unreadable mask is another fault
+        try:
+            for image in case.images:
+                read_header(image)
+            if isinstance(case.label, ImageRef):
                 unknown = problem.unknown_values(read_mask(case.label).tensor.unique().tolist())
                 found |= {case.id: unknown} if unknown else {}
-    return found
+        except DataError as error:
+            unreadable.append(f"case {case.id}: {error}")
+    return unreadable, found
 
 
 def _summed_up(masks: dict[str, list[int]], problem: Problem) -> str:

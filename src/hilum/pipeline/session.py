@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hilum.data.loader import Batches
-from hilum.errors import ConfigError
 from hilum.pipeline.study import Study
 from hilum.pipeline.validate import Validation
 from hilum.run import Run
@@ -28,12 +27,6 @@ class Session:
     batches: Batches
     validation: Validation
     best: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of the whole run, those before a resume among them."""
-        settings = self.study.experiment.train
-        return settings.epochs * -(-self.batches.steps_per_epoch // settings.accumulate)
 
     def restore(self) -> None:
         """Go on from the last checkpoint where there is one, else from the start; forget what the log has after it."""
@@ -118,10 +111,4 @@ def make_session(run: Run, study: Study, runtime: Runtime, *, stop: StopRequest)
     )
     # Each rank validates its share of the cases; every case belongs to exactly one rank.
     validation = Validation(study, runtime, stop, study.dataset(split.part("val")[runtime.rank :: runtime.world]))
-    session = Session(run, study, runtime, trainer, batches, validation)
-    if experiment.schedule.warmup >= session.total_steps:
-        raise ConfigError(
-            f"schedule.warmup: received {experiment.schedule.warmup} steps, "
-            f"the whole run has {session.total_steps}: lower it"
-        )
-    return session
+    return Session(run, study, runtime, trainer, batches, validation)

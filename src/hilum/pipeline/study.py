@@ -52,14 +52,17 @@ class Study:
         )
 
     def batches(self, dataset: Dataset, runtime: Runtime) -> Batches:
-        """Training batches. Raises ConfigError where the processes cannot share a batch evenly."""
+        """Training batches.
+
+        Raises ConfigError where the processes cannot share a batch evenly, or where the warm-up outlasts the run.
+        """
         data = self.experiment.data
         if data.batch_size % runtime.world:
             raise ConfigError(
                 f"data.batch_size: received {data.batch_size}, "
                 f"expected a multiple of the {runtime.world} processes that share a batch"
             )
-        return Batches(
+        batches = Batches(
             dataset,
             batch_size=data.batch_size,
             seed=self.experiment.runtime.seed,
@@ -69,6 +72,15 @@ class Study:
             rank=runtime.rank,
             world=runtime.world,
         )
+        warmup, total = self.experiment.schedule.warmup, self.total_steps(batches)
+        if warmup >= total:
+            raise ConfigError(f"schedule.warmup: received {warmup} steps, the whole run has {total}: lower it")
+        return batches
+
+    def total_steps(self, batches: Batches) -> int:
+        """Changes of the weights over the whole run."""
+        settings = self.experiment.train
+        return settings.epochs * -(-batches.steps_per_epoch // settings.accumulate)
 
 
 def class_labels(cohort: Cohort) -> dict[str, str]:

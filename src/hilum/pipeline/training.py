@@ -37,6 +37,7 @@ def train(config_file: Path | str, overrides: Sequence[str] = (), *, overwrite: 
     runtime = experiment.runtime.start()
     try:
         study = runtime.main_first(lambda: make_study(experiment))
+        study.batches(study.dataset(study.split.part("train")), runtime)  # faults before a run folder is made
         run = runtime.main_first(lambda: _new_run(study, runtime, overwrite=overwrite))
         return _continue(run, study, runtime, say=say)
     finally:
@@ -120,7 +121,7 @@ def _train(session: Session, stop: StopRequest) -> None:
     study, trainer, main = session.study, session.trainer, session.runtime.is_main
     augmenter = Augmenter(study.experiment.data.augment, seed=study.experiment.runtime.seed)
     progress = Progress(
-        session.total_steps,
+        study.total_steps(session.batches),
         done_steps=trainer.position.step,
         score=f"val_{study.experiment.monitor}",
         quiet=not main,

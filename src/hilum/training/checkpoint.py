@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,26 +13,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hilum.errors import CheckpointError
+from hilum.errors import CheckpointError, TrainingError
+from hilum.formats.atomic import write_whole
+from hilum.formats.base import reason
 
 State = Mapping[str, Tensor]
 
 
 def save(file: Path, *, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Write tensors (nested dicts of them and of plain numbers) and JSON facts; the file appears complete or not at all."""
+    """Write tensors (nested dicts of them and of plain numbers) and JSON facts.
+
+    The file appears complete or not at all. Raises TrainingError where it cannot be written, such as on a full disk.
+    """
     buffer = io.BytesIO()
     torch.save({"tensors": dict(tensors), "facts": json.dumps(facts)}, buffer)
-    temporary = file.with_name(f".{file.name}.part")
-    with temporary.open("wb") as handle:
-        handle.write(buffer.getbuffer())
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(file)
-    descriptor = os.open(file.parent, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        write_whole(file, buffer.getvalue())
+    except OSError as error:
+        raise TrainingError(
+            f"the checkpoint {file} cannot be written: {error.strerror}; the one before is kept: mend this and resume"
+        ) from error
 
 
 def load(file: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Any], dict[str, Any]]:
@@ -44,10 +44,13 @@ def load(file: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Any]
     try:
         content = torch.load(file, map_location=device, weights_only=True)
         return content["tensors"], json.loads(content["facts"])
-    except Exception as error:
+    except pickle.UnpicklingError as error:  # torch's own text advises to load it all the same
         raise CheckpointError(
-            f"{file} is not a checkpoint that can be loaded safely (weights only): {error}"
+            f"{file} is damaged, or holds something else than tensors and numbers, which could run code: "
+            "it is not loaded; take a checkpoint that `hilum train` wrote"
         ) from error
+    except Exception as error:  # whatever torch, zip or json say about a damaged file
+        raise CheckpointError(f"{file} cannot be read as a checkpoint ({reason(error)})") from error
 
 
 def weights_sha256(state: State) -> str:

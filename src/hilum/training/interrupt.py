@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -11,8 +12,11 @@ class Interrupted(Exception):  # noqa: N818 (an event, not an error)
     """The run was asked to stop, and did so between two steps."""
 
     def __init__(self, signum: int) -> None:
+        super().__init__(signum)  # and nothing else: it is sent to other processes
         self.exit_code = 128 + signum
-        super().__init__(signal.Signals(signum).name)
+
+    def __str__(self) -> str:
+        return signal.Signals(self.args[0]).name
 
 
 class StopRequest:
@@ -20,7 +24,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Self:
         for signum in (signal.SIGINT, signal.SIGTERM):
@@ -34,7 +38,7 @@ class StopRequest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for signum, handler in self._before.items():
-            signal.signal(signum, handler)  # type: ignore[arg-type]
+            signal.signal(signum, handler if handler is not None else signal.SIG_DFL)
         self._before.clear()
 
     def check(self) -> None:

@@ -1,6 +1,8 @@
 """The optimization loop: takes batches, yields the result of each epoch; the caller decides what to do with it."""
 
+import math
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Annotated, Any
@@ -14,8 +16,8 @@ from hilum.data.loader import Batches
 from hilum.errors import CheckpointError, TrainingError
 from hilum.optim.schedules import ScheduleConfig
 from hilum.random import torch_seed
-from hilum.registry import Settings
 from hilum.runtime import Runtime
+from hilum.settings import Settings
 from hilum.training.average import WeightAverage
 
 
@@ -100,9 +102,9 @@ class Trainer:
     def epochs(
         self, batches: Batches, *, augment: Callable[[Batch], Batch], after_step: Callable[[float, float], None]
     ) -> Iterator[EpochResult]:
-        """Results of the epochs that are left. `after_step(loss, waiting_share)` is called after each step and may raise.
+        """Results of the epochs that are left. `after_step(loss, waiting_share)` follows each step and may raise.
 
-        Raises TrainingError where the loss is NaN or infinite; the weights in the last checkpoint are still good.
+        Raises TrainingError where the loss or the gradient is NaN or infinite; the weights are those before that step.
         """
         while self.position.epoch < self.settings.epochs:
             yield self._epoch(batches, augment, after_step)
@@ -114,17 +116,18 @@ class Trainer:
         at = self.position
         updates = -(-batches.steps_per_epoch // self.settings.accumulate)
         total = self.settings.epochs * updates
-        iterator = batches.epoch(at.epoch, first_step=at.batch)
-        clock = perf_counter()
-        while (group := self._next_group(iterator)) is not None:
-            waited = perf_counter() - clock
-            lr_factor = self.schedule.factor(at.step, total)
-            loss = self._step([augment(self._to_device(batch)) for batch in group], lr_factor)
-            now = perf_counter()
-            at.step, at.batch = at.step + 1, at.batch + len(group)
-            at.loss_sum += loss * len(group)
-            at.seconds, at.waited, clock = at.seconds + now - clock, at.waited + waited, now
-            after_step(loss, at.waited / at.seconds)
+        with closing(batches.epoch(at.epoch, first_step=at.batch)) as iterator:
+            clock = perf_counter()
+            while (group := self._next_group(iterator)) is not None:
+                waited = perf_counter() - clock
+                lr_factor = self.schedule.factor(at.step, total)
+                loss = self._step([augment(self._to_device(batch)) for batch in group], lr_factor)
+                now = perf_counter()
+                at.step, at.batch = at.step + 1, at.batch + len(group)
+                at.loss_sum += loss * len(group)
+                at.seconds, at.waited, clock = at.seconds + now - clock, at.waited + waited, now
+                after_step(loss, at.waited / at.seconds)
+        self.runtime.share_buffers(self.scored_model)
         mean_loss, lr = at.loss_sum / at.batch, float(self.optimizer.param_groups[0]["lr"])
         result = EpochResult(at.epoch, at.step, mean_loss, lr, round(at.seconds, 3), round(at.waited / at.seconds, 4))
         self.position = Position(epoch=at.epoch + 1, step=at.step)
@@ -154,22 +157,31 @@ class Trainer:
             self.scaler.scale(loss / len(group)).backward()
             losses.append(loss.detach())
         mean_loss = float(self.runtime.mean(torch.stack(losses).mean()))
-        if not torch.isfinite(torch.tensor(mean_loss)):
-            self._refuse(mean_loss, group)
+        if not math.isfinite(mean_loss):
+            self._refuse("loss", mean_loss, group)
         self.scaler.unscale_(self.optimizer)
-        if self.settings.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self._check_gradient(group)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None:
             self.average.update(self.model, self.position.step + 1)
         return mean_loss
 
-    def _refuse(self, loss: float, group: list[Batch]) -> None:
+    def _check_gradient(self, group: list[Batch]) -> None:
+        """Shorten a gradient that is too long, and refuse one that would make the weights NaN."""
+        parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
+        norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+        if self.settings.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.settings.clip_norm, norm)
+        if not self.scaler.is_enabled() and not math.isfinite(norm):  # a float16 scaler leaves such a step out itself
+            self._refuse("gradient", float(norm), group)
+
+    def _refuse(self, what: str, value: float, group: list[Batch]) -> None:
         ids = ", ".join(dict.fromkeys(id_ for batch in group for id_ in batch.ids))
         raise TrainingError(
-            f"the loss became {loss} in epoch {self.position.epoch}, step {self.position.step}, on the cases {ids}. The last good "
-            "checkpoint is kept: look at these cases, lower optimizer.lr, set train.clip_norm=1 or runtime.precision=float32, and resume"
+            f"the {what} became {value} in epoch {self.position.epoch}, step {self.position.step}, on the cases {ids}. "
+            "The last good checkpoint is kept: look at these cases, lower optimizer.lr, "
+            "set train.clip_norm=1 or runtime.precision=float32, and resume"
         )
 
     def tensors(self) -> dict[str, Any]:
@@ -187,13 +199,29 @@ class Trainer:
         return asdict(self.position)
 
     def restore(self, tensors: dict[str, Any], position: dict[str, Any]) -> None:
-        """Continue from a saved state. Raises CheckpointError where it belongs to another network."""
+        """Continue from a saved state, with the optimizer's settings as they are now.
+
+        Raises CheckpointError where the state belongs to another network or optimizer.
+        """
         try:
             self.model.load_state_dict(tensors["model"])
             if self.average is not None:
                 self.average.model.load_state_dict(tensors["average"] or tensors["model"])
         except RuntimeError as error:
             raise CheckpointError(f"the checkpoint holds the weights of another network: {error}") from error
-        self.optimizer.load_state_dict(tensors["optimizer"])
+        self._restore_optimizer(tensors["optimizer"])
         self.scaler.load_state_dict(tensors["scaler"])
         self.position = Position(**position)
+
+    def _restore_optimizer(self, state: dict[str, Any]) -> None:
+        groups = self.optimizer.param_groups
+        # The learning rate is set at every step from what the schedule and the settings say.
+        settings = [{key: group[key] for key in group.keys() - {"params", "lr"}} for group in groups]
+        if [group.keys() - {"params", "lr"} for group in state["param_groups"]] != [given.keys() for given in settings]:
+            raise CheckpointError("the checkpoint holds the state of another optimizer: resume with the one it had")
+        try:
+            self.optimizer.load_state_dict(state)
+        except ValueError as error:
+            raise CheckpointError(f"the checkpoint holds the state of another optimizer: {error}") from error
+        for group, given in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(given)  # torch puts the saved settings back, and would so ignore what resume was told

@@ -3,16 +3,19 @@
 import csv
 import hashlib
 import io
-from collections import defaultdict
+import math
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from hilum.case import Case
-from hilum.errors import SplitError
+from hilum.errors import DataError, SplitError, nearest
 from hilum.random import generator
 from hilum.registry import Component
+from hilum.sources.tables import Table, read_table
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -21,10 +24,10 @@ COLUMNS = ("case_id", "patient_id", "part", "fold")
 
 @dataclass(frozen=True)
 class Split:
-    """Cases by part. Raises SplitError where a patient is in two parts.
+    """Cases by part, sorted by id. Raises SplitError where a patient is in two parts.
 
-    `one_patient` marks the single exception: a cohort of one patient, cut into contiguous blocks of scans; `notes` then says in
-    every report that its scores are no evidence about other patients.
+    `one_patient` marks the single exception: a cohort of one patient, cut into contiguous blocks of scans; `notes` then
+    says in every report that its scores are no evidence about other patients.
     """
 
     parts: Mapping[Part, tuple[Case, ...]]
@@ -33,30 +36,30 @@ class Split:
     one_patient: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse shared patients, repeated cases and an empty training part."""
-        owners: dict[str, set[Part]] = defaultdict(set)
-        seen: dict[str, Part] = {}
-        for part in PARTS:
-            for case in self.part(part):
-                if case.id in seen:
-                    raise SplitError(
-                        f"case {case.id} is both in {seen[case.id]} and in {part}: a case belongs to one part"
-                    )
-                seen[case.id] = part
-                owners[case.patient].add(part)
-        shared = sorted(patient for patient, parts in owners.items() if len(parts) > 1)
+        """Refuse unknown parts, repeated cases, shared patients and an empty training part; sort the cases."""
+        unknown = sorted(set(self.parts) - set(PARTS))
+        if unknown:
+            raise SplitError(f"{received_part(unknown[0])}; every case belongs to one of these")
+        # Sorted, so that neither the rows of a table nor a split read back can change the order of samples.
+        parts = {part: tuple(sorted(self.parts.get(part, ()), key=lambda case: case.id)) for part in PARTS}
+        object.__setattr__(self, "parts", parts)
+        _refuse_repeated_cases(parts)
+        owners: dict[str, list[Part]] = defaultdict(list)
+        for part, cases in parts.items():
+            for patient in {case.patient for case in cases}:
+                owners[patient].append(part)
+        shared = sorted(patient for patient, found in owners.items() if len(found) > 1)
         if shared and not (self.one_patient and len(owners) == 1):
-            first = ", ".join(
-                f"{patient} ({' and '.join(p for p in PARTS if p in owners[patient])})" for patient in shared[:5]
-            )
+            first = ", ".join(f"{patient} ({' and '.join(owners[patient])})" for patient in shared[:5])
             raise SplitError(
-                f"{len(shared)} patients are in more than one part: {first}. All scans of a patient belong to one part"
+                f"patients in more than one part: {len(shared)}, such as {first}. "
+                "All scans of a patient belong to one part"
             )
-        if not self.part("train"):
+        if not parts["train"]:
             raise SplitError("no case is left for training: lower the shares of val and test, or add patients")
 
     def part(self, part: Part) -> tuple[Case, ...]:
-        """The cases of a part, in the order of the cohort."""
+        """The cases of a part, in the order of their ids."""
         return tuple(self.parts.get(part, ()))
 
     def as_csv(self) -> str:
@@ -87,9 +90,8 @@ class SplitConfig(Component, family="splits"):
 
 
 def restore(table: Path, cases: Sequence[Case], *, notes: tuple[str, ...]) -> Split:
-    """The split that a split.csv holds. Raises SplitError where a case of the table is not in the cohort."""
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    """The split that a split.csv holds. Raises SplitError where it is damaged or does not fit the cohort."""
+    rows = read_split_table(table, COLUMNS).rows
     known = {case.id: case for case in cases}
     missing = [row["case_id"] for row in rows if row["case_id"] not in known]
     if missing:
@@ -97,24 +99,54 @@ def restore(table: Path, cases: Sequence[Case], *, notes: tuple[str, ...]) -> Sp
     changed = [row["case_id"] for row in rows if known[row["case_id"]].patient != row["patient_id"]]
     if changed:
         raise SplitError(f"{len(changed)} cases of {table} have another patient now, such as {', '.join(changed[:3])}")
+    folds = {row["fold"] for row in rows}
+    if len(folds) > 1 or not all(fold.isdecimal() for fold in folds - {""}):
+        raise SplitError(f"{table}: expected one fold number (or none) for all cases, received {sorted(folds)}")
     parts: dict[Part, tuple[Case, ...]] = {
         part: tuple(known[row["case_id"]] for row in rows if row["part"] == part) for part in PARTS
     }
-    fold = int(rows[0]["fold"]) if rows and rows[0]["fold"] else None
+    fold = next((int(text) for text in folds if text), None)
     one_patient = len({row["patient_id"] for row in rows}) == 1
     return Split(parts, fold=fold, notes=notes, one_patient=one_patient)
 
 
 def split_parts(table: Path) -> set[str]:
     """The parts that have cases in a split.csv."""
-    with table.open(newline="", encoding="utf-8") as file:
-        return {row["part"] for row in csv.DictReader(file)}
+    return {row["part"] for row in read_split_table(table, COLUMNS).rows}
+
+
+def read_split_table(file: Path, columns: Sequence[str]) -> Table:
+    """The table of a split with at least these columns, each case once and in a known part.
+
+    Raises SplitError for anything else.
+    """
+    try:
+        table = read_table(file)
+        table.require(columns)
+        table.require_cells(("case_id", "part"))
+    except DataError as error:
+        raise SplitError(str(error)) from error
+    wrong = next((row["part"] for row in table.rows if row["part"] not in PARTS), None)
+    if wrong is not None:
+        raise SplitError(f"{file}: {received_part(wrong)}")
+    counted = Counter(row["case_id"] for row in table.rows)
+    twice = [case_id for case_id, count in counted.items() if count > 1]
+    if twice:
+        raise SplitError(f"{file}: {len(twice)} cases stand there more than once, such as {', '.join(twice[:3])}")
+    return table
+
+
+def received_part(part: str) -> str:
+    """What to say about a part that there is not."""
+    close = nearest(part, PARTS)
+    return f"received part '{part}', expected train, val or test" + (f"; did you mean '{close}'?" if close else "")
 
 
 def patients_by_stratum(cases: Sequence[Case], labels: Mapping[str, str], seed: int) -> list[list[str]]:
     """Patients in a seeded order, a list for each set of classes that a patient's scans show.
 
-    The order of the cases does not matter.
+    The order of the cases does not matter. The strata come in a seeded order too, so that it is chance which of
+    several small ones give a patient to a part.
     """
     shown: dict[str, set[str]] = defaultdict(set)
     for case in cases:
@@ -123,7 +155,8 @@ def patients_by_stratum(cases: Sequence[Case], labels: Mapping[str, str], seed: 
     for patient in sorted(shown):
         strata[tuple(sorted(shown[patient]))].append(patient)
     rng = generator(seed, 0, 0, "split")
-    return [[patients[i] for i in rng.permutation(len(patients))] for _, patients in sorted(strata.items())]
+    shuffled = [[patients[i] for i in rng.permutation(len(patients))] for _, patients in sorted(strata.items())]
+    return [shuffled[i] for i in rng.permutation(len(shuffled))]
 
 
 def shares(sizes: Sequence[int], fraction: float) -> list[int]:
@@ -138,17 +171,22 @@ def shares(sizes: Sequence[int], fraction: float) -> list[int]:
 
 
 def contiguous_blocks(cases: Sequence[Case], *, val: float, test: float) -> Split:
-    """One patient's scans cut into neighbouring blocks, train first: by `order` in the metadata where given, else by id."""
-    ordered = sorted(cases, key=lambda case: (float(case.metadata.get("order", "nan") or "nan"), case.id))
-    if all("order" in case.metadata for case in cases):
-        ordered = sorted(cases, key=lambda case: float(case.metadata["order"]))
+    """One patient's scans cut into neighbouring blocks, train first.
+
+    They follow each other by `order` in the metadata where all have it, else by id (slice-2 before slice-10).
+    Raises SplitError for an order that is no number.
+    """
+    ordered = sorted(cases, key=_position if all("order" in case.metadata for case in cases) else _natural)
     count_val, count_test = (max(1, round(len(cases) * share)) if share > 0 else 0 for share in (val, test))
     dropped = ""
     if len(cases) - count_val - count_test < 1:
         count_test, dropped = 0, " too few scans for a test part;"
         count_val = min(count_val, len(cases) - 1)
     count_train = len(cases) - count_val - count_test
-    note = f"one patient:{dropped} its scans are cut into contiguous blocks, and no score says anything about other patients"
+    note = (
+        f"one patient:{dropped} its scans are cut into contiguous blocks, "
+        "and no score says anything about other patients"
+    )
     blocks: dict[Part, tuple[Case, ...]] = {
         "train": tuple(ordered[:count_train]),
         "val": tuple(ordered[count_train : count_train + count_val]),
@@ -160,3 +198,30 @@ def contiguous_blocks(cases: Sequence[Case], *, val: float, test: float) -> Spli
 def by_patient(cases: Sequence[Case], assigned: Mapping[str, Part]) -> dict[Part, tuple[Case, ...]]:
     """Cases by the part that their patient was assigned to; those without one are left out."""
     return {part: tuple(case for case in cases if assigned.get(case.patient) == part) for part in PARTS}
+
+
+def _refuse_repeated_cases(parts: Mapping[Part, Sequence[Case]]) -> None:
+    seen: dict[str, Part] = {}
+    for part, cases in parts.items():
+        for case in cases:
+            if case.id in seen:
+                where = f"both in {seen[case.id]} and in {part}" if seen[case.id] != part else f"twice in {part}"
+                raise SplitError(f"case {case.id} is {where}: a case belongs to one part, once")
+            seen[case.id] = part
+
+
+def _position(case: Case) -> tuple[float, str]:
+    text = case.metadata["order"]
+    try:
+        position = float(text)
+    except ValueError:
+        position = math.nan
+    if not math.isfinite(position):
+        raise SplitError(f"case {case.id}: received the order '{text}', expected a number")
+    return position, case.id
+
+
+def _natural(case: Case) -> tuple[list[tuple[int, str]], str]:
+    """Numbers within the id count as numbers."""
+    pieces = re.findall(r"[0-9]+|[^0-9]+", case.id)
+    return [(int(piece), "") if piece[0].isdecimal() else (-1, piece) for piece in pieces], case.id

@@ -33,9 +33,9 @@ class HoldoutConfig(SplitConfig, kind="holdout"):
             return contiguous_blocks(cases, val=self.val, test=self.test)
         val, test, notes = self.val, self.test, list[str]()
         if total < 1 + (val > 0) + (test > 0):
-            notes.append(f"{total} patients are too few for three parts: there is no test part")
-            test = 0.0
-            val = val if total > 1 else 0.0
+            val, test = (val, 0.0) if total > 1 else (0.0, 0.0)
+            missing = "test part" if val else "val or test part"
+            notes.append(f"too few patients for three parts ({total}): there is no {missing}")
         sizes = [len(patients) for patients in strata]
         num_test = shares(sizes, test)
         left = sum(sizes) - sum(num_test)

@@ -33,7 +33,7 @@ class KFoldConfig(SplitConfig, kind="kfold"):
         strata = patients_by_stratum(cases, labels, self.seed)
         total = sum(len(patients) for patients in strata)
         if total < self.folds:
-            raise SplitError(f"{total} patients cannot make {self.folds} folds: lower data.split.folds")
+            raise SplitError(f"{self.folds} folds need as many patients, received {total}: lower data.split.folds")
         position = 0
         fold_of: dict[str, int] = {}
         for patients in strata:
@@ -42,6 +42,8 @@ class KFoldConfig(SplitConfig, kind="kfold"):
                 position += 1
         others = [[patient for patient in patients if fold_of[patient] != self.fold] for patients in strata]
         assigned: dict[str, Part] = {patient: "test" for patient, fold in fold_of.items() if fold == self.fold}
-        for patients, count in zip(others, shares([len(p) for p in others], self.val), strict=True):
+        sizes = [len(patients) for patients in others]
+        notes = () if sum(sizes) > 1 or not self.val else ("too few patients for a val part: one is left to train on",)
+        for patients, count in zip(others, shares(sizes, 0.0 if notes else self.val), strict=True):
             assigned |= {patient: "val" if position < count else "train" for position, patient in enumerate(patients)}
-        return Split(by_patient(cases, assigned), fold=self.fold)
+        return Split(by_patient(cases, assigned), fold=self.fold, notes=notes)

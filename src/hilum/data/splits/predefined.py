@@ -1,12 +1,11 @@
 """The division that comes with the data, or with a table."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hilum.case import Case
-from hilum.data.splits.base import PARTS, Part, Split, SplitConfig
-from hilum.errors import SplitError, nearest
+from hilum.data.splits.base import PARTS, Part, Split, SplitConfig, read_split_table, received_part
+from hilum.errors import SplitError
 
 
 class PredefinedConfig(SplitConfig, kind="predefined"):
@@ -17,33 +16,25 @@ class PredefinedConfig(SplitConfig, kind="predefined"):
 
     def assign(self, cases: Sequence[Case], *, labels: Mapping[str, str]) -> Split:
         """The given split. Raises SplitError for cases without a part, unknown parts and shared patients."""
-        given = {case.id: case.part for case in cases} if self.file is None else self._table(self.file)
-        without = [case.id for case in cases if not given.get(case.id)]
+        if self.file is None:
+            given = {case.id: case.part for case in cases if case.part}
+            hint = "this source has no parts of its own: give data.split.file"
+        else:
+            given = {row["case_id"]: row["part"] for row in read_split_table(self.file, ("case_id", "part")).rows}
+            hint = f"add them to {self.file}"
+        without = [case.id for case in cases if case.id not in given]
         if without:
-            hint = (
-                "this source has no parts of its own: give data.split.file"
-                if self.file is None
-                else f"add them to {self.file}"
-            )
             raise SplitError(f"{len(without)} cases have no part, such as {', '.join(without[:3])}; {hint}")
-        wrong = sorted({str(part) for part in given.values()} - set(PARTS))
-        if wrong:
-            close = nearest(wrong[0], PARTS)
-            raise SplitError(
-                f"received part '{wrong[0]}', expected train, val or test"
-                + (f"; did you mean '{close}'?" if close else "")
-            )
+        wrong = next((part for part in given.values() if part not in PARTS), None)
+        if wrong is not None:
+            raise SplitError(received_part(wrong))
         parts: dict[Part, tuple[Case, ...]] = {
             part: tuple(case for case in cases if given[case.id] == part) for part in PARTS
         }
-        return Split(parts)
+        return Split(parts, notes=self._absent(set(given) - {case.id for case in cases}))
 
-    def _table(self, file: Path) -> dict[str, str | None]:
-        if not file.is_file():
-            raise SplitError(f"data.split.file {file}: no such file")
-        with file.open(newline="", encoding="utf-8-sig") as table:
-            rows = list(csv.DictReader(table))
-        columns = set(rows[0]) if rows else set()
-        if not {"case_id", "part"} <= columns:
-            raise SplitError(f"{file} has the columns {sorted(columns)}, expected case_id and part")
-        return {row["case_id"]: row["part"] for row in rows}
+    def _absent(self, ids: set[str]) -> tuple[str, ...]:
+        """The note on cases that the table names and the data do not have."""
+        if not ids:
+            return ()
+        return (f"{len(ids)} cases of {self.file} are not in the data, such as {', '.join(sorted(ids)[:3])}",)

@@ -1,0 +1,58 @@
+"""k folds by patient: each case is tested exactly once, whatever its patient's other scans."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from pydantic import ValidationError
+
+from hilum.case import Case
+from hilum.data.splits.base import PARTS
+from hilum.data.splits.kfold import KFoldConfig
+from hilum.errors import SplitError
+
+MakeCases = Callable[..., list[Case]]
+
+
+@pytest.mark.parametrize(("patients", "folds"), [(5, 5), (13, 5), (40, 3), (2, 2)])
+def test_every_case_is_in_the_test_part_of_one_fold(make_cases: MakeCases, patients: int, folds: int) -> None:
+    cases = make_cases(patients, 2)
+    splits = [KFoldConfig(folds=folds, fold=fold).assign(cases, labels={}) for fold in range(folds)]
+    assert Counter(case.id for split in splits for case in split.part("test")) == {case.id: 1 for case in cases}
+    assert [split.fold for split in splits] == list(range(folds))
+    sizes = [len(split.part("test")) for split in splits]
+    assert max(sizes) - min(sizes) <= 2  # one patient of two scans
+    for split in splits:
+        assert sum(len(split.part(part)) for part in PARTS) == len(cases)
+
+
+def test_folds_show_each_class_equally_often(make_cases: MakeCases) -> None:
+    cases = make_cases(53)
+    labels = {case.id: "rare" if int(case.patient[1:]) < 11 else "common" for case in cases}
+    folds = [KFoldConfig(folds=5, fold=fold).assign(cases, labels=labels).part("test") for fold in range(5)]
+    rare = [sum(labels[case.id] == "rare" for case in fold) for fold in folds]
+    assert max(rare) - min(rare) <= 1
+    assert max(map(len, folds)) - min(map(len, folds)) <= 1
+
+
+def test_rows_in_another_order_make_the_same_folds(make_cases: MakeCases) -> None:
+    cases = make_cases(17, 2)
+    config = KFoldConfig(folds=4, fold=2, seed=9)
+    assert config.assign(cases[::-1], labels={}) == config.assign(cases, labels={})
+
+
+def test_two_patients_in_two_folds_have_no_val_part_and_a_note(make_cases: MakeCases) -> None:
+    split = KFoldConfig(folds=2).assign(make_cases(2), labels={})
+    assert [len(split.part(part)) for part in PARTS] == [1, 0, 1]
+    assert "val" in split.notes[0]
+
+
+@pytest.mark.parametrize("patients", [1, 4])
+def test_fewer_patients_than_folds_are_refused(make_cases: MakeCases, patients: int) -> None:
+    with pytest.raises(SplitError, match=rf"5 folds.*received {patients}.*data\.split\.folds"):
+        KFoldConfig().assign(make_cases(patients, 10), labels={})
+
+
+def test_a_fold_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValidationError, match="0 to 2"):
+        KFoldConfig(folds=3, fold=3)

@@ -1,0 +1,112 @@
+"""What is to be predicted: every case found once, under an id of its own, or a message that helps."""
+
+from pathlib import Path
+
+import pytest
+
+from hilum.case import ImageRef
+from hilum.errors import DataError
+from hilum.inference.inputs import find_inputs
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def found(source: Path) -> dict[str, Path]:
+    cases = find_inputs(source, ("image",), images_per_case=1)
+    assert len({case.id for case in cases}) == len(cases)
+    return {case.id: case.images[0].path for case in cases}
+
+
+@pytest.mark.parametrize(("name", "id_"), [("scan.nii.gz", "scan"), ("a.b.png", "a.b"), ("odd.xyz", "odd.xyz")])
+def test_a_file_is_one_case(tmp_path: Path, name: str, id_: str) -> None:
+    touch(tmp_path, name)
+    assert found(tmp_path / name) == {id_: tmp_path / name}
+
+
+def test_a_folder_gives_its_images_at_any_depth_in_order(tmp_path: Path) -> None:
+    touch(tmp_path, "b.nii", "a.nii.gz", "deep/er/c.png", "notes.txt", ".hidden.nii", "._b.nii")
+    assert list(found(tmp_path).items()) == [
+        ("a", tmp_path / "a.nii.gz"),
+        ("b", tmp_path / "b.nii"),
+        ("c", tmp_path / "deep/er/c.png"),
+    ]
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "ann/t1.nii.gz", "bob/t1.nii.gz", "bob/other.nii")
+    assert set(found(tmp_path)) == {"ann_t1", "bob_t1", "other"}
+
+
+def test_files_of_one_name_in_one_folder_keep_their_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, "scan.nii", "scan.nii.gz", "scan.png")
+    assert set(found(tmp_path)) == {"scan.nii", "scan.nii.gz", "scan.png"}
+
+
+def test_names_that_still_collide_are_numbered(tmp_path: Path) -> None:
+    touch(tmp_path, "a/x.nii", "b/x.nii", "a_x.nii", "a/x.nii.gz", "c/a_x.nii")
+    assert len(found(tmp_path)) == 5
+
+
+def test_nothing_to_predict_is_said(tmp_path: Path) -> None:
+    touch(tmp_path, "images/notes.txt")
+    with pytest.raises(DataError, match=r"holds no image that hilum reads \(\.nii"):
+        found(tmp_path / "images")
+    with pytest.raises(DataError, match=r"no such file or folder; did you mean 'images'\?"):
+        found(tmp_path / "imagse")
+    with pytest.raises(DataError, match=r"no such file or folder$"):
+        found(tmp_path / "nowhere" / "images")
+
+
+# ---------------------------------------------------------------------------------------------- manifest
+def manifest(folder: Path, text: str) -> Path:
+    file = folder / "cases.csv"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_manifest_names_cases_patients_and_paths_beside_it(tmp_path: Path) -> None:
+    absolute = tmp_path / "elsewhere" / "c.nii"
+    text = f"case_id,patient_id,image\n001,ann,scans/a.nii.gz\n,,scans/b.nii.gz\n003,,{absolute}\n"
+    cases = find_inputs(manifest(tmp_path, text), ("image",), images_per_case=1)
+    assert [(case.id, case.patient) for case in cases] == [("001", "ann"), ("b", "b"), ("003", "003")]
+    assert [case.images[0].path for case in cases] == [
+        tmp_path / "scans/a.nii.gz",
+        tmp_path / "scans/b.nii.gz",
+        absolute,
+    ]
+
+
+def test_several_images_a_case_come_in_the_order_of_the_channels(tmp_path: Path) -> None:
+    file = manifest(tmp_path, "t2,case_id,t1\na2.nii,a,a1.nii\n")
+    (case,) = find_inputs(file, ("t1", "t2"), images_per_case=2)
+    assert case.images == (ImageRef(tmp_path / "a1.nii"), ImageRef(tmp_path / "a2.nii"))
+    touch(tmp_path, "folder/a1.nii")
+    with pytest.raises(DataError, match="takes 2 images a case; expected a manifest CSV with the columns t1, t2"):
+        find_inputs(tmp_path / "folder", ("t1", "t2"), images_per_case=2)
+
+
+def test_a_colour_image_is_one_file(tmp_path: Path) -> None:
+    touch(tmp_path, "photo.png")
+    (case,) = find_inputs(tmp_path / "photo.png", ("red", "green", "blue"), images_per_case=1)
+    assert len(case.images) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("case_id,file\n1,a.nii\n", "no column 'image'"),
+        ("case_id,image\n1,\n", "empty cells: image in line 2"),
+        ("case_id,image\n", "no row: there is nothing to predict"),
+        ("case_id,image\n1,a.nii\n1,b.nii\n", "1 ids occur twice, such as 1: give each row its own case_id"),
+        ("image\na/x.nii\nb/x.nii\n", "such as x: give each row its own case_id"),
+        ("case_id,image\n../../x,a.nii\n", r"cannot hold slashes, received \.\./\.\./x"),
+        ("case_id,image\n..,a.nii\n", "cannot hold slashes"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        find_inputs(manifest(tmp_path, text), ("image",), images_per_case=1)
