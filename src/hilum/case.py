@@ -46,7 +46,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Sample:
-    """One case (or a patch of it): image (C, *spatial) float32, target an index (), map (*spatial) or regions (R, *spatial)."""
+    """One case (or a patch of it): image (C, *spatial) float32; target an index (), a map or regions (R, *spatial)."""
 
     id: str
     image: Tensor

@@ -1,280 +1,254 @@
-"""Reads YAML 1.2 and keeps the line of every key, applies `key=value` overrides, and reports all faults with their place."""
+"""Reads a configuration, applies `key=value` overrides, and finds all of its faults at once, each with its place."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from hilum.errors import ConfigError, Fault
+from hilum.settings import relaxed
+from hilum.yaml_text import Document, Location, dotted, parse, plain
 
-Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
-# YAML 1.2 core scalars, but an integer never starts with a zero: ids such as 001 stay text.
-_NULL = re.compile(r"~|null|Null|NULL|")
-_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"-?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SPECIAL = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
+ROUNDS = 20
+"""How often what is at fault is taken out so that later checks can go on."""
 
 
-@dataclass
-class Document:
-    """A configuration as plain data, with the place that each key was read from."""
-
-    file: Path
-    data: dict[str, Any]
-    places: dict[Location, str] = field(default_factory=dict)
-
-    def where(self, location: Location) -> str:
-        """The place `file:line` (or the override) of a key, or of the nearest key above it."""
-        for length in range(len(location), -1, -1):
-            place = self.places.get(location[:length])
-            if place is not None:
-                return place
-        return str(self.file)
-
-
-def read(file: Path, overrides: Sequence[str] = ()) -> Document:
+def read(file: Path | str, overrides: Sequence[str] = ()) -> Document:
     """The document in a YAML file, with `key.key=value` overrides applied.
 
-    Raises ConfigError for a missing file, broken YAML, duplicate keys, tags, or a malformed override.
+    Raises ConfigError for a missing file, broken YAML, duplicate keys, tags, or malformed overrides.
     """
+    document = inspect(file, overrides)
+    if document.faults:
+        raise ConfigError(document.faults)
+    return document
+
+
+def inspect(file: Path | str, overrides: Sequence[str] = ()) -> Document:
+    """The document as far as it can be read; `faults` holds duplicate keys, tags and malformed overrides.
+
+    Raises ConfigError where there is nothing to go on with: no file, no text, no YAML, no mapping.
+    """
+    file = Path(file)
+    document = Document(file, {})
+    content = parse(_text(file), document)
+    document.places[()] = f"{file}:1"
+    if content is None:
+        raise ConfigError([Fault(f"{file}:1", "", "the file is empty, expected sections such as task, data, network")])
+    if not isinstance(content, dict):
+        kind = "a list" if isinstance(content, list) else "a single value"
+        message = f"received {kind} at the top level, expected sections such as task:, data:, network:"
+        raise ConfigError([Fault(f"{file}:1", "", message)])
+    document.data = content
+    document.faults += [fault for text in overrides if (fault := _override(document, text)) is not None]
+    return document
+
+
+class Reading(Generic[Model]):
+    """What a document says as far as it can be understood: the model, every fault, and where nothing is known.
+
+    Without faults, `model` is complete. With faults, a default stands for each key at fault, and None for a required
+    section: ask `knows` before using one. It is None where hardly anything could be understood.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.model: Model | None = None
+        self.document = document
+        self.faults: list[Fault] = []
+        self.unknown: list[Location] = []
+        self._data = _copied(document.data)
+
+    def knows(self, *locations: Location) -> bool:
+        """Whether nothing at, in or around these locations (dotted in the file) was at fault."""
+        return not any(_touch(spot, location) for spot in self.unknown for location in locations)
+
+    def original(self, location: Location, *, missing: bool = False) -> Location:
+        """Where in the file a location of the model stands, although list items at fault have been taken out.
+
+        What pydantic puts between keys (the member of a union) is left out; the last key may be `missing`.
+        """
+        data, found = self._data, list[str | int]()
+        for index, part in enumerate(location):
+            if isinstance(data, _Items) and isinstance(part, int) and part < len(data):
+                found.append(data.numbers[part])
+                data = data[part]
+            elif isinstance(data, dict) and part in data:
+                found.append(part)
+                data = data[part]
+            elif index == len(location) - 1 and (missing or part == "kind"):
+                found.append(part)  # the kind is missing, or the component stands there in its short form
+        return tuple(found)
+
+    def note(self, error: ValidationError, *, complete: bool) -> None:
+        """Report what is new in pydantic's error, and take out what is at fault.
+
+        `complete` says that required sections may still be missing; else what lacks a required key goes as a whole.
+        """
+        found: dict[Location, list[str]] = {}
+        missing: set[Location] = set()
+        for item in error.errors(include_url=False):
+            lacking = item["type"] == "missing_key"
+            location = self.original(item["loc"], missing=lacking)
+            missing |= {location} if lacking else set()
+            found.setdefault(location, []).append(item["msg"])
+        for location in list(found):  # a union complains about the whole and about a part of it: the part says more
+            if any(other[: len(location)] == location and other != location for other in found):
+                del found[location]
+        fresh = [location for location in found if self.knows(location)]
+        self.faults += [
+            self.document.fault(location, _either(found[location])) for location in fresh if any(found[location])
+        ]
+        for location in found:
+            if location not in missing:
+                self.unknown.append(location)
+                self._remove(location)
+            elif complete:
+                self.unknown.append(location)
+            else:
+                self.unknown.append(location[:-1])
+                self._remove(location[:-1])
+
+    def parse(self, model: type[Model]) -> None:
+        """Understand the document as a model."""
+        try:
+            self.model = model.model_validate(self._data)
+        except ValidationError as error:
+            self.note(error, complete=True)
+        lenient = relaxed(model) if self.model is None else model
+        for _ in range(ROUNDS if self.model is None else 0):
+            try:
+                self.model = lenient.model_validate(self._data)
+                return
+            except ValidationError as error:
+                self.note(error, complete=False)
+
+    def _remove(self, location: Location) -> None:
+        """Take the key at fault out; a component without its kind goes as a whole."""
+        if location and location[-1] == "kind":
+            location = location[:-1]
+        parent, key, data = None, location[0] if location else "", self._data
+        for part in location:
+            spot = _spot(data, part)
+            if spot is None:
+                break
+            parent, key, data = data, spot, data[spot]
+        if parent is not None:
+            del parent[key]
+
+
+def validate(document: Document, model: type[Model]) -> Reading[Model]:
+    """What a document says, and every fault that the model finds in it."""
+    reading = Reading[Model](document)
+    reading.parse(model)
+    return reading
+
+
+class _Items(list[Any]):
+    """A list that remembers the numbers of its items in the file when some of them are taken out."""
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        super().__init__(items)
+        self.numbers = list(range(len(items)))
+
+    def __delitem__(self, index: Any) -> None:
+        super().__delitem__(index)
+        del self.numbers[index]
+
+
+def _text(file: Path) -> str:
     if not file.is_file():
         kind = "a folder, expected a YAML file" if file.is_dir() else "no such file"
         raise ConfigError([Fault(str(file), "", kind)])
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Fault(str(file), "", f"cannot be read as UTF-8 text: {error}")]) from error
-    document = Document(file, {})
-    reader = _Reader(document)
-    content = reader.parse(text)
-    if reader.faults:
-        raise ConfigError(reader.faults)
-    if not isinstance(content, dict):
-        raise ConfigError(
-            [Fault(f"{file}:1", "", f"expected a mapping of sections, received {type(content).__name__}")]
-        )
-    document.data = content
-    faults = [fault for text in overrides if (fault := _override(document, text)) is not None]
-    if faults:
-        raise ConfigError(faults)
-    return document
-
-
-def validate(document: Document, model: type[Model]) -> tuple[Model | None, list[Fault], list[Location]]:
-    """The model that a document describes as far as possible, every fault, and the locations that were at fault.
-
-    Keys at fault are left out (their defaults stand in) so that later checks can go on and report their faults too; None where a
-    required section is missing or at fault.
-    """
-    data, faults, removed = _copied(document.data), list[Fault](), list[Location]()
-    for _ in range(8):
-        try:
-            return model.model_validate(data), faults, removed
-        except ValidationError as error:
-            found = error.errors(include_url=False)
-        fresh = [item for item in found if item["loc"] not in removed]
-        if not any(item["type"] != "missing_key" for item in fresh):
-            faults += [_fault(document, item) for item in fresh if not _already_reported(item["loc"], removed)]
-            return None, faults, removed
-        faults += [_fault(document, item) for item in fresh if item["type"] != "missing_key"]
-        for item in sorted(fresh, key=lambda item: _order(item["loc"]), reverse=True):
-            if item["type"] != "missing_key":
-                removed.append(item["loc"])
-                _remove(data, item["loc"])
-    return None, faults, removed
-
-
-def plain(value: str) -> Any:
-    """The data that one scalar or flow collection of YAML stands for, as written after `key=`."""
-    document = Document(Path("override"), {})
-    reader = _Reader(document)
-    content = reader.parse(value)
-    if reader.faults:
-        raise ConfigError(reader.faults)
-    return content
-
-
-def dump(data: Mapping[str, Any]) -> str:
-    """YAML text that `read` gives back as the same data: text that looks like something else is quoted."""
-    return yaml.dump(
-        dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None
-    )
-
-
-class _Reader:
-    """Builds plain data from YAML nodes and notes the place of each key and each fault."""
-
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.faults: list[Fault] = []
-
-    def parse(self, text: str) -> Any:
-        try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            self.faults.append(
-                Fault(f"{self.document.file}:{line}", "", f"broken YAML: {error.problem or error.context}")
-            )
-            return {}
-        except yaml.YAMLError as error:
-            self.faults.append(Fault(str(self.document.file), "", f"broken YAML: {error}"))
-            return {}
-        return {} if node is None else self.build(node, ())
-
-    def build(self, node: yaml.Node, location: Location) -> Any:
-        self.document.places.setdefault(location, self.place(node))
-        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.startswith("tag:yaml.org,2002:python"):
-            self.fault(node, location, f"received the tag {node.tag}; tags are refused, YAML never runs code")
-            return None
-        if isinstance(node, yaml.MappingNode):
-            return self.mapping(node, location)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*location, index)) for index, item in enumerate(node.value)]
-        return scalar(node.value) if node.style is None else node.value
-
-    def mapping(self, node: yaml.MappingNode, location: Location) -> dict[Any, Any]:
-        built: dict[Any, Any] = {}
-        first: dict[Any, str] = {}
-        for key_node, value_node in node.value:
-            key = (
-                scalar(key_node.value)
-                if isinstance(key_node, yaml.ScalarNode) and key_node.style is None
-                else key_node.value
-            )
-            if not isinstance(key, str):
-                key = key_node.value if isinstance(key_node, yaml.ScalarNode) else str(key)
-            if key in built:
-                self.fault(
-                    key_node, (*location, key), f"duplicate key; the first stands at {first[key]}: remove one of them"
-                )
-                continue
-            first[key] = self.place(key_node)
-            self.document.places[(*location, key)] = first[key]
-            built[key] = self.build(value_node, (*location, key))
-        return built
-
-    def place(self, node: yaml.Node) -> str:
-        return f"{self.document.file}:{node.start_mark.line + 1}"
-
-    def fault(self, node: yaml.Node, location: Location, message: str) -> None:
-        self.faults.append(Fault(self.place(node), dotted(location), message))
-
-
-def scalar(text: str) -> Any:
-    """What an unquoted scalar stands for: null, a bool, an integer, a float, or the text itself."""
-    if _NULL.fullmatch(text):
-        return None
-    if text in _BOOL:
-        return _BOOL[text]
-    if _INT.fullmatch(text):
-        return int(text)
-    if text.lower() in _SPECIAL:
-        return _SPECIAL[text.lower()]
-    return float(text) if _FLOAT.fullmatch(text) else text
-
-
-def dotted(location: Iterable[str | int]) -> str:
-    """A location as the user writes it: data.prepare.1.mm."""
-    return ".".join(str(part) for part in location)
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        message = f"byte 0x{error.object[error.start]:02x} is not UTF-8: expected a YAML text file, saved as UTF-8"
+        raise ConfigError([Fault(f"{file}:{line}", "", message)]) from error
+    except OSError as error:
+        raise ConfigError([Fault(str(file), "", f"cannot be read: {error.strerror}")]) from error
 
 
 def _override(document: Document, text: str) -> Fault | None:
     key, equals, value = text.partition("=")
+    key = key.strip()
     place = f"command line: {text}"
-    if not equals or not key or not all(key.split(".")):
+    if not equals or not all(key.split(".")):
         return Fault(place, "", "expected key=value, such as train.epochs=2")
     try:
         content = plain(value)
     except ConfigError as error:
         return Fault(place, key, error.faults[0].message)
-    location = tuple(key.split("."))
+    parts = key.split(".")
     target: Any = document.data
-    for depth, part in enumerate(location):
-        index = int(part) if isinstance(target, list) and _INT.fullmatch(part) else part
-        if isinstance(target, list) and not (isinstance(index, int) and 0 <= index < len(target)):
-            return Fault(
-                place, dotted(location[: depth + 1]), f"expected an index from 0 to {len(target) - 1} into the list"
-            )
-        if depth == len(location) - 1:
-            target[index] = content if value.strip() else None
-            document.places = {
-                spot: line for spot, line in document.places.items() if spot[: len(location)] != _typed(location)
-            }
-            document.places[_typed(location)] = place
+    location: Location = ()
+    for depth, part in enumerate(parts):
+        spot = int(part) if isinstance(target, list) and part.isdecimal() else part
+        if isinstance(target, list) and not (isinstance(spot, int) and spot < len(target)):
+            indices = f"an index from 0 to {len(target) - 1}" if target else "a whole list, since it is empty"
+            return Fault(place, dotted((*location, part)), f"received '{part}', expected {indices}")
+        location = (*location, spot)
+        if depth == len(parts) - 1:
+            target[spot] = content
+            _replace_places(document, location, place)
             return None
-        child = target[index] if isinstance(target, list) else target.get(index)
-        if not isinstance(child, dict | list):
-            # The short form `network: unet` opens up into {kind: unet} when one of its settings is given.
-            child = {"kind": child} if isinstance(child, str) else {}
-            target[index] = child
-        target = child
+        target = _opened(document, target, spot, location=location, following=parts[depth + 1], place=place)
     return None
 
 
-def _typed(location: tuple[str, ...]) -> Location:
-    return tuple(int(part) if _INT.fullmatch(part) else part for part in location)
+def _opened(
+    document: Document, target: Any, spot: Any, *, location: Location, following: str, place: str
+) -> dict[str, Any] | list[Any]:
+    """The mapping or list below a key, made where there is none.
+
+    The short form `network: unet` opens up into {kind: unet}, and `metrics: dice` into a list where an index follows.
+    """
+    child: Any = target[spot] if isinstance(target, list) else target.get(spot)
+    if isinstance(child, dict | list):
+        return child
+    document.places.setdefault(location, place)
+    if child is not None and following.isdecimal():
+        child = [child]
+    else:
+        child = {"kind": child} if isinstance(child, str) else {}
+    target[spot] = child
+    return child
 
 
-def _fault(document: Document, item: Any) -> Fault:
-    return Fault(document.where(item["loc"]), dotted(item["loc"]), item["msg"])
+def _replace_places(document: Document, location: Location, place: str) -> None:
+    kept = {spot: line for spot, line in document.places.items() if spot[: len(location)] != location}
+    document.places = {**kept, location: place}
 
 
-def _order(location: Location) -> tuple[tuple[int, int, str], ...]:
-    return tuple((0, part, "") if isinstance(part, int) else (1, 0, part) for part in location)
+def _either(messages: Sequence[str]) -> str:
+    """One message of those that the members of a union gave for the same value."""
+    if len(messages) == 1:
+        return messages[0]
+    unhinted = dict.fromkeys(message.removesuffix(": put it in quotes") for message in messages)
+    parted = [message.partition(", expected ") for message in unhinted]
+    if not all(separator for _, separator, _ in parted):
+        return "; ".join(dict.fromkeys(messages))
+    return f"{parted[0][0]}, expected {' or '.join(dict.fromkeys(expected for _, _, expected in parted))}"
 
 
-def _already_reported(location: Location, removed: Sequence[Location]) -> bool:
-    """Whether a missing key is missing only because a fault in it, below it or above it has been reported."""
-    return any(spot[: len(location)] == location or location[: len(spot)] == spot for spot in removed)
+def _touch(one: Location, other: Location) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
 
 
-def _remove(data: Any, location: Location) -> None:
-    """Take the key at fault out; a component without its kind goes as a whole."""
-    if location and location[-1] == "kind":
-        location = location[:-1]
-    for part in location[:-1]:
-        if not (
-            (isinstance(data, dict)
-            and part in data)
-            or (isinstance(data, list)
-            and isinstance(part, int)
-            and part < len(data))
-        ):
-            return
-        data = data[part]
-    if not location:
-        return
-    last = location[-1]
-    if isinstance(data, dict):
-        data.pop(last, None)
-    elif isinstance(data, list) and isinstance(last, int) and last < len(data):
-        del data[last]
+def _spot(data: Any, part: str | int) -> Any:
+    """Where in the data, as they are now, the key or the numbered item of the file is; None where it is gone."""
+    if isinstance(data, _Items):
+        return data.numbers.index(part) if isinstance(part, int) and part in data.numbers else None
+    return part if isinstance(data, Mapping) and part in data else None
 
 
 def _copied(data: Any) -> Any:
     if isinstance(data, dict):
         return {key: _copied(value) for key, value in data.items()}
-    return [_copied(value) for value in data] if isinstance(data, list) else data
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes text so that YAML 1.1 readers and ours agree on it."""
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None if isinstance(scalar(text), str) else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent_text)
+    return _Items([_copied(value) for value in data]) if isinstance(data, list) else data

@@ -1,14 +1,14 @@
 """The whole configuration as one object, and the checks that span its sections."""
 
 import re
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
 from hilum.case import Cohort
-from hilum.config import Document, Location, dotted, read, validate
+from hilum.config import Reading, inspect, validate
 from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, Fault, HilumError, nearest
 from hilum.losses.base import LossConfig
@@ -17,10 +17,12 @@ from hilum.networks.base import NetworkConfig
 from hilum.optim.optimizers import OptimizerConfig
 from hilum.optim.schedules import ScheduleConfig
 from hilum.problem import Problem
-from hilum.registry import Settings, load_plugin
+from hilum.registry import kinds, load_plugin
 from hilum.runtime import RuntimeConfig
+from hilum.settings import Settings
 from hilum.tasks.base import TaskConfig
 from hilum.training.trainer import TrainConfig
+from hilum.yaml_text import Document, Location
 
 
 class PredictConfig(Settings):
@@ -29,7 +31,7 @@ class PredictConfig(Settings):
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of a window that its neighbour covers too."""
     flips: tuple[str | int, ...] = ()
-    """Axes along which mirrored views are predicted and averaged in, such as [left_right]; only where mirroring makes sense."""
+    """Axes along which mirrored views are averaged in, such as [left_right]; only where mirroring makes sense."""
     batch_size: PositiveInt = 4
     """Windows, or slices, of one case predicted together."""
 
@@ -57,7 +59,11 @@ class Experiment(Settings):
     """The architecture."""
     loss: LossConfig
     """What training makes small."""
-    metrics: Annotated[tuple[MetricConfig, ...], Field(min_length=1), BeforeValidator(_as_list)]
+    metrics: Annotated[
+        tuple[MetricConfig, ...],
+        Field(min_length=1),
+        BeforeValidator(_as_list, json_schema_input_type=MetricConfig | tuple[MetricConfig, ...]),
+    ]
     """The scores; the first one chooses the best checkpoint."""
     optimizer: OptimizerConfig = Field(default="adamw", validate_default=True)
     """How gradients change the weights."""
@@ -80,20 +86,23 @@ class Experiment(Settings):
         return self.train.monitor or self.metrics[0].column
 
     def provisional_problem(self) -> Problem:
-        """The problem as far as the configuration alone tells it: one channel, dimensions guessed from patch and resize."""
+        """The problem as the configuration alone tells it: one channel, dimensions guessed from patch and resize."""
         size = self._fixed_size()
         dims = self.data.dims or (len(size) if size else 2)
         fits = size is not None and len(size) == dims
         return self.task.problem(channels=("image",), dims=dims, size=size if fits else None)
 
     def problem(self, channels: tuple[str, ...], shape: tuple[int, ...], slice_axis: int | None) -> Problem:
-        """The problem for prepared images of (at first) this `shape`, sliced along an axis where it is two-dimensional."""
+        """The problem for prepared images of this `shape`, sliced along an axis where it is two-dimensional."""
         size = self._fixed_size()
         dims = 3 if slice_axis is None else 2
         if size is not None and len(size) > dims:
             size = tuple(n for axis, n in enumerate(size) if axis != slice_axis)
         if size is not None and len(size) < dims:
             size = (*size, shape[2])
+        if size is None and self.network.needs_size:
+            # All images have to be like the first.
+            size = tuple(n for axis, n in enumerate(shape) if axis != slice_axis)
         return self.task.problem(channels=channels, dims=dims, size=size)
 
     def dims(self, shape: tuple[int, ...]) -> int:
@@ -109,104 +118,144 @@ class Experiment(Settings):
         return sizes[-1] if sizes else None
 
 
-def load(file: Path, overrides: tuple[str, ...] | list[str] = ()) -> Experiment:
+def load(file: Path | str, overrides: Sequence[str] = ()) -> Experiment:
     """The experiment of a YAML file. Raises ConfigError with every fault that the file alone shows."""
-    experiment, faults, _ = diagnose(file, overrides)
-    if faults or experiment is None:
-        raise ConfigError(faults)
-    return experiment
+    reading = diagnose(file, overrides)
+    if reading.faults or reading.model is None:
+        raise ConfigError(reading.faults)
+    return reading.model
 
 
-def diagnose(
-    file: Path, overrides: tuple[str, ...] | list[str] = ()
-) -> tuple[Experiment | None, list[Fault], Document]:
-    """The experiment as far as it can be understood, and every fault of the configuration."""
-    document = read(file, overrides)
-    faults = _load_plugins(document)
-    experiment, found, removed = validate(document, Experiment)
-    faults += found
+def diagnose(file: Path | str, overrides: Sequence[str] = ()) -> Reading[Experiment]:
+    """The experiment as far as it can be understood, and every fault of the configuration.
+
+    Raises ConfigError where the file is no YAML with sections.
+    """
+    document = inspect(file, overrides)
+    plugin_faults = _load_plugins(document)
+    reading = validate(document, Experiment)
+    reading.faults[:0] = [*document.faults, *plugin_faults]
+    experiment = reading.model
     if experiment is None:
-        return None, faults, document
-    faults += [
-        Fault(document.where(location), dotted(location), message)
-        for location, message in section_faults(experiment, experiment.provisional_problem())
-        if not _touches(location, removed)
+        return reading
+    reading.faults += [
+        document.fault(reading.original(location), message) for location, message in _checked(experiment, reading)
     ]
-    experiment = experiment.model_copy(update={"plugins": tuple(file.parent / plugin for plugin in experiment.plugins)})
-    return experiment, faults, document
+    plugins = tuple(document.file.parent / plugin for plugin in experiment.plugins)
+    reading.model = experiment.model_copy(update={"plugins": plugins})
+    return reading
 
 
 def section_faults(experiment: Experiment, problem: Problem) -> list[tuple[Location, str]]:
-    """What does not fit together between sections, each with the key to mend."""
+    """What does not fit together between the sections of a whole experiment, each with the key to mend."""
+    return [
+        *_patch_faults(experiment, problem),
+        *_network_faults(experiment, problem),
+        *_loss_faults(experiment, problem),
+        *_metric_faults(experiment, problem),
+        *_monitor_faults(experiment),
+    ]
+
+
+def cohort_faults(experiment: Experiment, *, divide: bool = True) -> tuple[Cohort | None, list[tuple[Location, str]]]:
+    """The cohort of the data section, and why there is none, or why its labels or (`divide`) its patients do not fit.
+
+    Needs nothing but the sections task, data.source and data.split.
+    """
+    problem = experiment.provisional_problem()
+    try:
+        cohort = experiment.data.source.cohort(problem.kind)
+    except HilumError as error:
+        return None, [(("data", "source"), line) for line in str(error).splitlines()]
     faults: list[tuple[Location, str]] = []
-    patch = experiment.data.patch
+    labels = {case.id: case.label for case in cohort.cases if isinstance(case.label, str)}
+    if problem.kind == "classification":
+        for label in sorted(set(labels.values())):
+            try:
+                problem.encode_class(label)
+            except DataError as error:
+                faults.append((("task", "classes"), str(error)))
+    try:
+        if divide and not faults:
+            experiment.data.split.assign(cohort.cases, labels=labels)
+    except HilumError as error:
+        faults.append((("data", "split"), str(error)))
+    return cohort, faults
+
+
+Found = Iterator[tuple[Location, str]]
+
+
+def _checked(experiment: Experiment, reading: Reading[Experiment]) -> Found:
+    """What does not fit together between those sections that are known."""
+    if not reading.knows(("task",)):
+        return
+    problem = experiment.provisional_problem()
+    frame_known = reading.knows(("data", "dims"), ("data", "patch"))
+    if frame_known:
+        yield from _patch_faults(experiment, problem)
+    if reading.knows(("network",)) and frame_known and (experiment.data.patch or reading.knows(("data", "prepare"))):
+        yield from _network_faults(experiment, problem)
+    if reading.knows(("loss",)):
+        yield from _loss_faults(experiment, problem)
+    if experiment.metrics:
+        yield from _metric_faults(experiment, problem)
+    if reading.knows(("metrics",), ("train", "monitor")):
+        yield from _monitor_faults(experiment)
+
+
+def _patch_faults(experiment: Experiment, problem: Problem) -> Found:
+    patch, dims = experiment.data.patch, experiment.data.dims
     if patch is not None and problem.kind == "classification":
-        faults.append(
-            (("data", "patch"), "a classifier looks at whole images: use {kind: resize, size: [...]} in data.prepare")
+        message = "a classifier looks at whole images: use {kind: resize, size: [...]} in data.prepare"
+        yield ("data", "patch"), message
+    if patch is not None and dims not in (None, len(patch.size)):
+        yield (
+            ("data", "patch", "size"),
+            f"received {len(patch.size)} numbers, expected {dims}, since data.dims is {dims}",
         )
-    if patch is not None and experiment.data.dims not in (None, len(patch.size)):
-        faults.append(
-            (("data", "patch", "size"), f"received {len(patch.size)} numbers, data.dims is {experiment.data.dims}")
-        )
-    where_size: Location = ("data", "patch", "size") if patch is not None else ("network",)
-    if experiment.network.task != problem.kind:
-        faults.append((("network",), experiment.network.faults(problem)[0]))
-    else:
-        sized = replace(problem, size=problem.size)
-        faults += [(where_size, message) for message in experiment.network.faults(sized)]
-    faults += [(("loss",), message) for message in experiment.loss.faults(problem)]
+
+
+def _network_faults(experiment: Experiment, problem: Problem) -> Found:
+    network = experiment.network
+    if network.task != problem.kind:
+        yield ("network",), network.faults(problem)[0]
+    elif problem.size is not None or not network.needs_size:  # else the images will tell the size
+        where: Location = ("data", "patch", "size") if experiment.data.patch is not None else ("network",)
+        yield from ((where, message) for message in network.faults(problem))
+
+
+def _loss_faults(experiment: Experiment, problem: Problem) -> Found:
+    yield from ((("loss",), message) for message in experiment.loss.faults(problem))
+
+
+def _metric_faults(experiment: Experiment, problem: Problem) -> Found:
     columns: list[str] = []
     for index, metric in enumerate(experiment.metrics):
         if metric.task != problem.kind:
-            faults.append(
-                (("metrics", index), f"metric '{metric.kind}' is for {metric.task}, the task is {problem.kind}")
-            )
+            fitting = [kind for kind, other in kinds("metrics").items() if getattr(other, "task", "") == problem.kind]
+            message = f"metric '{metric.kind}' is for {metric.task}, the task is {problem.kind}: expected one of "
+            yield ("metrics", index), message + ", ".join(fitting)
         if metric.column in columns:
-            faults.append((("metrics", index), f"a second metric with the column '{metric.column}'"))
+            yield ("metrics", index), f"a second metric with the column '{metric.column}': remove one of them"
         columns.append(metric.column)
+
+
+def _monitor_faults(experiment: Experiment) -> Found:
+    columns = [metric.column for metric in experiment.metrics]
     if experiment.monitor not in columns:
         close = nearest(experiment.monitor, columns)
         hint = f"; did you mean '{close}'?" if close else ""
-        faults.append(
-            (
-                ("train", "monitor"),
-                f"received '{experiment.monitor}', expected one of the metrics {', '.join(columns)}{hint}",
-            )
-        )
-    return faults
-
-
-def cohort_faults(experiment: Experiment) -> tuple[Cohort | None, list[tuple[Location, str]]]:
-    """The cohort of the data section, or why there is none."""
-    try:
-        cohort = experiment.data.source.cohort(experiment.provisional_problem().kind)
-    except DataError as error:
-        return None, [(("data", "source"), line) for line in str(error).splitlines()]
-    try:
-        problem = experiment.provisional_problem()
-        labels = {case.id: case.label for case in cohort.cases if isinstance(case.label, str)}
-        if problem.kind == "classification":
-            for label in sorted(set(labels.values())):
-                problem.encode_class(label)
-        experiment.data.split.assign(cohort.cases, labels=labels)
-    except DataError as error:
-        return cohort, [(("task", "classes"), str(error))]
-    except HilumError as error:
-        return cohort, [(("data", "split"), str(error))]
-    return cohort, []
+        message = f"received '{experiment.monitor}', expected one of the metrics {', '.join(columns)}{hint}"
+        yield ("train", "monitor"), message
 
 
 def _load_plugins(document: Document) -> list[Fault]:
-    listed = document.data.get("plugins") or []
+    listed = document.data.get("plugins")
     faults: list[Fault] = []
     for index, plugin in enumerate(listed if isinstance(listed, list) else []):
         try:
             load_plugin(document.file.parent / str(plugin))
         except HilumError as error:
-            faults.append(Fault(document.where(("plugins", index)), f"plugins.{index}", str(error)))
+            faults.append(document.fault(("plugins", index), str(error)))
     return faults
-
-
-def _touches(location: Location, removed: list[Location]) -> bool:
-    """Whether a key at fault stands within a location, so that what was checked there was only a default."""
-    return any(spot[: len(location)] == location or location[: len(spot)] == spot for spot in removed)

@@ -1,7 +1,8 @@
-"""The problem that is solved: dimensions, channels, classes or regions, and the values that stand for them in the files."""
+"""The problem that is solved: dimensions, channels, classes or regions, and their label values in the files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -57,17 +58,29 @@ class Problem:
         return replace(self, dims=dims, size=size)
 
     def encode(self, values: npt.NDArray[np.integer]) -> npt.NDArray[np.int16]:
-        """Class indices (1, *spatial), or regions (R, *spatial) of 0 and 1, from label values (*spatial); IGNORE where ignored.
+        """Class indices (1, *spatial), or regions (R, *spatial) of 0 and 1, from label values (*spatial).
 
-        Raises DataError naming the label values that no class has.
+        IGNORE where the value is the ignored one. Raises DataError naming the label values that no class has.
         """
         present, inverse = np.unique(values, return_inverse=True)
-        codes = np.stack([self._code(int(value)) for value in present])
-        unknown = [int(value) for value, code in zip(present, codes, strict=True) if code[0] == UNKNOWN]
+        unknown = self.unknown_values(int(value) for value in present)
         if unknown:
-            raise DataError(f"label values {unknown} belong to no class; expected {self._expected()}")
+            raise DataError(f"label values {unknown} belong to no class; expected {self.described()}")
+        codes = np.stack([self._code(int(value)) for value in present])
         encoded = codes[inverse.reshape(values.shape)]
         return np.ascontiguousarray(np.moveaxis(encoded, -1, 0))
+
+    def unknown_values(self, values: Iterable[int]) -> list[int]:
+        """Those label values that neither a class nor the ignore value stands for, sorted."""
+        return sorted(value for value in set(values) if self._code(value)[0] == UNKNOWN)
+
+    def described(self) -> str:
+        """The classes and their label values as one writes them: {background: 0, core: [1, 4], ignore: 255}."""
+        shown = (
+            f"{name}: {values[0] if len(values) == 1 else list(values)}"
+            for name, values in zip(self.classes, self.values, strict=True)
+        )
+        return "{" + ", ".join(shown) + (f", ignore: {self.ignore}" if self.ignore is not None else "") + "}"
 
     def encode_class(self, label: str) -> int:
         """The index of the class that a table calls by its name or by its value. Raises DataError for another text."""
@@ -76,7 +89,7 @@ class Problem:
                 return index
         close = nearest(label, self.classes)
         hint = f"; did you mean '{close}'?" if close else ""
-        raise DataError(f"received class '{label}', expected one of {self._expected()}{hint}")
+        raise DataError(f"received class '{label}', expected one of {self.described()}{hint}")
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Probabilities (B, C, ...) of logits (B, C, ...): softmax over exclusive classes, sigmoid of each region."""
@@ -85,8 +98,8 @@ class Problem:
     def decode(self, probabilities: Tensor) -> Tensor:
         """Label values (*spatial) from probabilities (C, *spatial), in the smallest integer type that holds them.
 
-        Exclusive classes: the most likely one. Regions: the label value whose memberships are most likely together, so that what is
-        written always reads back as the regions it stands for.
+        Exclusive classes: the most likely one. Regions: the label value whose memberships are most likely together, so
+        that what is written always reads back as the regions it stands for.
         """
         written = torch.as_tensor(self._written_values, device=probabilities.device)
         if self.exclusive:
@@ -103,7 +116,7 @@ class Problem:
         return written[best]
 
     def membership(self, values: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
-        """Which voxels (len(foreground), *spatial) of a map of label values belong to each foreground class or region."""
+        """Which voxels (len(foreground), *spatial) of label values are in each foreground class or region."""
         wanted = self.values[len(self.classes) - len(self.foreground) :]
         return np.stack([np.isin(values, [int(value) for value in group]) for group in wanted])
 
@@ -133,10 +146,3 @@ class Problem:
         for value in dict.fromkeys(int(value) for group in self.values for value in group):
             painted.setdefault(tuple(value in group for group in self.values), value)
         return [(value, members) for members, value in painted.items()]
-
-    def _expected(self) -> str:
-        shown = (
-            f"{name}: {values[0] if len(values) == 1 else list(values)}"
-            for name, values in zip(self.classes, self.values, strict=True)
-        )
-        return "{" + ", ".join(shown) + (f", ignore: {self.ignore}" if self.ignore is not None else "") + "}"

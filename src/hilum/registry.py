@@ -1,27 +1,21 @@
-"""The open registry: components are chosen in YAML by `kind`, checked by pydantic, and found by importing their package."""
+"""The open registry: YAML chooses components by `kind`; importing the package of a family finds its kinds."""
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
-from pydantic.functional_validators import ModelWrapValidatorHandler
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_serializer
+from pydantic_core import CoreSchema, core_schema
 
 from hilum.errors import PluginError, nearest
+from hilum.settings import Settings, at, received
 
 # Where the kinds of each family live: importing these modules fills the registry.
 FAMILIES: dict[str, str] = {
@@ -36,30 +30,9 @@ FAMILIES: dict[str, str] = {
     "optimizers": "hilum.optim",
     "schedules": "hilum.optim",
 }
-# pydantic's error types that the reader of a configuration tells apart, and ours, which are passed on unchanged.
-EXPLAINED = {
-    "extra_forbidden": "unknown_key",
-    "unknown_key": "unknown_key",
-    "missing": "missing_key",
-    "missing_key": "missing_key",
-    "hilum": "hilum",
-}
+PLUGIN = "hilum_plugin_"
+"""What the module names of plugins start with."""
 _REGISTRY: dict[str, dict[str, type["Component"]]] = {family: {} for family in FAMILIES}
-
-
-class Settings(BaseModel):
-    """A frozen section of the configuration that refuses unknown keys and names the nearest known one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _explain_unknown_keys(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return handler(data)
-        except ValidationError as error:
-            details = [_explained(cls, item) for item in error.errors(include_url=False)]
-            raise ValidationError.from_exception_data(error.title, details) from None
 
 
 class Component(Settings):
@@ -92,11 +65,10 @@ class Component(Settings):
         """Any kind of the family, in short or long form."""
         if "family" not in cls.__dict__:
             return handler(schema)
-        members = kinds(cls.family)
-        short = [
-            name for name, member in members.items() if not any(f.is_required() for f in member.model_fields.values())
-        ]
-        return {"anyOf": [{"enum": short}, *(_kind_schema(member, handler) for member in members.values())]}
+        members = kinds(cls.family).values()
+        short = [member.kind for member in members if _complete_alone(member)]
+        forms = [_kind_schema(member, handler) for member in members]
+        return {"anyOf": [*([{"enum": short}] if short else []), *forms]}
 
     @model_serializer(mode="wrap")
     def _with_kind(self, handler: Any) -> dict[str, Any]:
@@ -113,14 +85,16 @@ def parse(family: str, value: Any) -> Component:
         return value
     if isinstance(value, str):
         value = {"kind": value}
+    choice = ", ".join(members)
     if not isinstance(value, dict):
-        _raise_at((), f"received {_short(value)}, expected a mapping with a kind, one of {', '.join(members)}", value)
+        _refuse((), f"received {received(value)}, expected a mapping with a kind, one of {choice}", value)
     kind = value.get("kind")
+    if kind is None:
+        _refuse(("kind",), f"is required and missing, expected one of {choice}", value)
     if not isinstance(kind, str) or kind not in members:
-        received = f"received kind '{kind}'" if kind is not None else "received no kind"
-        close = nearest(str(kind), members) if kind is not None else None
+        close = nearest(str(kind), members)
         hint = f"; did you mean '{close}'?" if close else ""
-        _raise_at(("kind",), f"{received}, expected one of {', '.join(members)}{hint}", kind)
+        _refuse(("kind",), f"received {received(kind)}, expected one of {choice}{hint}", kind)
     return members[str(kind)].model_validate({key: item for key, item in value.items() if key != "kind"})
 
 
@@ -142,12 +116,13 @@ def load_plugin(file: Path) -> ModuleType:
 
     Raises PluginError where the file is missing or fails while being imported.
     """
-    name = f"hilum_plugin_{file.stem}"
-    loaded = sys.modules.get(name)
-    if loaded is not None and Path(str(loaded.__file__)) == file.resolve():
-        return loaded
     if not file.is_file():
         raise PluginError(f"plugin {file}: no such file (paths are relative to the YAML file)")
+    digest = hashlib.blake2b(str(file.resolve()).encode() + file.read_bytes(), digest_size=8).hexdigest()
+    name = f"{PLUGIN}{file.stem}_{digest}"
+    if name in sys.modules:
+        _enter_again(sys.modules[name])
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file.resolve())
     if spec is None or spec.loader is None:
         raise PluginError(f"plugin {file}: expected a Python file ending in .py")
@@ -155,12 +130,36 @@ def load_plugin(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except PluginError:
-        raise
-    except Exception as error:
-        del sys.modules[name]
-        raise PluginError(f"plugin {file}: {type(error).__name__} while importing it: {error}") from error
+    except (Exception, SystemExit) as error:
+        _forget(name)
+        if isinstance(error, PluginError):
+            raise
+        raise PluginError(f"plugin {_line(file, error)}: {type(error).__name__} while importing it: {error}") from error
     return module
+
+
+def _forget(module: str) -> None:
+    """Take back what a plugin registered before it failed."""
+    del sys.modules[module]
+    for members in _REGISTRY.values():
+        for kind in [kind for kind, member in members.items() if member.__module__ == module]:
+            del members[kind]
+
+
+def _line(file: Path, error: BaseException) -> str:
+    """The plugin's file and the last of its lines that led to the error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == file.resolve()]
+    return f"{file}:{lines[-1]}" if lines else str(file)
+
+
+def _complete_alone(member: type[Component]) -> bool:
+    """Whether a kind needs no settings, so that its name may stand for it."""
+    try:
+        member()
+    except ValidationError:
+        return False
+    return True
 
 
 def _kind_schema(member: type[Component], handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -174,43 +173,23 @@ def _kind_schema(member: type[Component], handler: GetJsonSchemaHandler) -> dict
 
 def _enter(cls: type[Component]) -> None:
     known = _REGISTRY[cls.family].get(cls.kind)
-    if known is not None and _source_file(known) != _source_file(cls):
+    if known is not None and _origin(known) != _origin(cls):
         raise PluginError(f"kind '{cls.kind}' of {cls.family} exists already ({known.__module__}): take another name")
     _REGISTRY[cls.family][cls.kind] = cls
 
 
-def _source_file(cls: type) -> str:
-    module = sys.modules.get(cls.__module__)
-    return str(getattr(module, "__file__", cls.__module__))
+def _enter_again(plugin: ModuleType) -> None:
+    """Put back the kinds of a plugin: another version of it may have been loaded meanwhile."""
+    for cls in vars(plugin).values():
+        if isinstance(cls, type) and issubclass(cls, Component) and cls.kind and cls.__module__ == plugin.__name__:
+            _enter(cls)
 
 
-def _raise_at(location: tuple[str | int, ...], message: str, received: Any) -> None:
-    error = PydanticCustomError("hilum", "{message}", {"message": message})
-    raise ValidationError.from_exception_data("hilum", [InitErrorDetails(type=error, loc=location, input=received)])
+def _origin(cls: type) -> str:
+    """The module of a kind; plugin files of one name count as versions of each other, such as a run's copy."""
+    module = cls.__module__
+    return module.rpartition("_")[0] if module.startswith(PLUGIN) else module
 
 
-def _explained(cls: type[BaseModel], item: Any) -> InitErrorDetails:
-    """One pydantic error in hilum's words: an unknown key names the nearest known one."""
-    kind, location, message = item["type"], item["loc"], item["msg"]
-    if kind == "extra_forbidden":
-        known = list(cls.model_fields)
-        close = nearest(str(location[-1]), known)
-        message = f"unknown key '{location[-1]}'" + (f"; did you mean '{close}'?" if close else "")
-        message += f" (known here: {', '.join(known)})" if known else " (takes no settings)"
-    elif kind == "missing":
-        message = "is required and missing"
-    elif kind not in EXPLAINED:
-        message = f"received {_short(item['input'])}, expected {_expectation(message)}"
-    error = PydanticCustomError(EXPLAINED.get(kind, "hilum"), "{message}", {"message": message})
-    return InitErrorDetails(type=error, loc=location, input=item["input"])
-
-
-def _expectation(message: str) -> str:
-    for start in ("Input should be ", "Value error, ", "Assertion failed, "):
-        message = message.removeprefix(start)
-    return message
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _refuse(location: tuple[str | int, ...], message: str, value: Any) -> NoReturn:
+    raise ValidationError.from_exception_data("hilum", [at(location, message, value)])

@@ -12,9 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "hilum"
 HEAVY = {"torch", "monai", "SimpleITK", "matplotlib", "sklearn", "scipy"}
-LIGHT_MODULES = sorted(
-    [*(PACKAGE / "cli").rglob("*.py"), *(PACKAGE / name for name in ("config.py", "registry.py", "errors.py"))]
-)
+LIGHT_FILES = ("config.py", "registry.py", "settings.py", "yaml_text.py", "errors.py")
+LIGHT_MODULES = sorted([*(PACKAGE / "cli").rglob("*.py"), *(PACKAGE / name for name in LIGHT_FILES)])
 
 
 def imported_by(*arguments: str) -> set[str]:

@@ -82,7 +82,7 @@ def test_a_grid_cannot_be_changed() -> None:
     affine = np.eye(4)
     grid = Grid((2, 2, 2), affine)
     affine[0, 0] = 5
-    assert grid.spacing == (1, 1, 1)
+    assert grid.spacing == pytest.approx((1, 1, 1))
     with pytest.raises(ValueError, match="read-only"):
         grid.affine[0, 0] = 2
 

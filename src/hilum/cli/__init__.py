@@ -23,7 +23,7 @@ FOOTER = """exit codes: 0 done; 1 a defect of hilum; 2 a mistake to mend; 3 a ba
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
-    received = list(sys.argv[1:] if arguments is None else arguments)
+    received = [*(sys.argv[1:] if arguments is None else arguments)]  # `list` names the verb's module in here
     parser = argparse.ArgumentParser(
         prog="hilum",
         description="Classify and segment medical images: one YAML file says what to do.",
@@ -33,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     wanted = next((word for word in received if not word.startswith("-")), None)
+    if wanted is not None and wanted not in VERBS:
+        from hilum.errors import nearest
+
+        close = nearest(wanted, VERBS)
+        hint = f"; did you mean '{close}'?" if close else ""
+        parser.error(f"received the verb '{wanted}', expected one of {', '.join(VERBS)}{hint}")
     for name, line in VERBS.items():
         verb = verbs.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name == wanted:
@@ -77,4 +83,5 @@ def _guarded(parsed: argparse.Namespace) -> int:
         code = getattr(error, "exit_code", 0)
         if not code:
             raise
+        print(f"hilum {parsed.verb}: stopped by {error}", file=sys.stderr)
     return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,6 @@ def _print_kind(component: type[Component]) -> None:
             print(f"      {line.strip()}")
 
 
-def _unknown(what: str, received: str, options: object, close: str | None) -> str:
-    assert isinstance(options, dict)
+def _unknown(what: str, received: str, options: Iterable[str], close: str | None) -> str:
     hint = f"; did you mean '{close}'?" if close else ""
     return f"received the {what} '{received}', expected one of {', '.join(options)}{hint}"

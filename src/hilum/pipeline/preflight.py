@@ -60,11 +60,14 @@ def check(config_file: Path | str, overrides: Sequence[str] = (), *, say: Say = 
     except (ConfigError, DataError) as error:
         reading.faults += _placed(error, reading.document)
         raise _all_of(reading, cohort, seconds=math.inf) from error
+    try:
+        verdict = _one_step(experiment, study)
+    except ConfigError as error:
+        raise ConfigError(_placed(error, reading.document)) from error
     for part, cases in study.split.parts.items():
         say(f"{part}: {len(cases)} cases of {len({case.patient for case in cases})} patients")
     for note in study.notes:
         say(f"note: {note}")
-    verdict = _one_step(experiment, study)
     say(
         f"{experiment.network.kind}: {verdict.parameters:,} parameters; one batch of {experiment.data.batch_size} "
         f"through network, loss and back took {verdict.step_s:.2f} s, loss {verdict.loss:.4f}"
@@ -111,7 +114,7 @@ def _readable(experiment: Experiment, reading: Reading[Experiment]) -> bool:
 
 
 def _all_of(reading: Reading[Experiment], cohort: Cohort | None, *, seconds: float) -> ConfigError:
-    """Every fault, those of the files (as far as `seconds` go) among them, in the order of the configuration's lines."""
+    """Every fault, those of the files (as far as `seconds` go) among them, in the order of the YAML file's lines."""
     faults = reading.faults
     if cohort is not None and reading.model is not None:
         problem = reading.model.provisional_problem()

@@ -18,6 +18,11 @@ PARTS = ("train", "val", "test")
 class SourceConfig(Component, family="sources"):
     """Where cases come from."""
 
+    @property
+    def makes_files(self) -> bool:
+        """Whether `cohort` would first write files (generate or download them), which a check with faults leaves."""
+        return False
+
     def cohort(self, task_kind: str) -> Cohort:
         """All cases for a task ("segmentation": labels are masks, "classification": labels are texts).
 

@@ -50,6 +50,11 @@ class MedmnistConfig(SourceConfig, kind="medmnist"):
     download: bool = False
     """Fetch the 28-pixel file from its authors where it is missing, and compare its checksum."""
 
+    @property
+    def makes_files(self) -> bool:
+        """Whether the file has to be downloaded first."""
+        return self.download and not self.file.is_file()
+
     def cohort(self, task_kind: str) -> Cohort:
         """One case an image, named by official part and row (train-00012); classes are numbers as text.
 

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import model_validator
 
 from hilum.errors import DataError
-from hilum.registry import Settings
+from hilum.settings import Settings
 from hilum.sources.base import listed
 from hilum.sources.tables import read_table
 

@@ -45,6 +45,11 @@ class PhantomConfig(SourceConfig, kind="phantom"):
     seed: NonNegativeInt = 17
     """Another seed gives other patients."""
 
+    @property
+    def makes_files(self) -> bool:
+        """Whether the patients have to be generated first."""
+        return not (self.folder / SETTINGS).is_file()
+
     def cohort(self, task_kind: str) -> Cohort:
         """The scans: masks for segmentation, the finding (lesion or none) for classification.
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, StrictInt, StrictStr
 
 from hilum.problem import Problem, Value
 from hilum.registry import Component
@@ -29,7 +29,9 @@ def _as_groups(received: Any) -> Any:
     return received
 
 
-Classes = Annotated[dict[str, tuple[Value, ...]], BeforeValidator(_as_groups)]
+Label = StrictInt | StrictStr
+Written = list[str] | dict[str, Label | tuple[Label, ...]]
+Classes = Annotated[dict[str, tuple[Label, ...]], BeforeValidator(_as_groups, json_schema_input_type=Written)]
 """Class names and the label values that stand for them in the files."""
 
 
@@ -41,8 +43,7 @@ def no_shared_values(classes: dict[str, tuple[Value, ...]]) -> dict[str, tuple[V
             raise ValueError(f"at least one label value for '{name}'")
         for value in values:
             if str(value) in owner:
-                raise ValueError(
-                    f"label value {value} in one class only, it is in '{owner[str(value)]}' and '{name}' (overlapping ones go under regions:)"
-                )
+                both = f"it is in '{owner[str(value)]}' and '{name}'"
+                raise ValueError(f"label value {value} in one class only, {both} (overlapping ones go under regions:)")
             owner[str(value)] = name
     return classes

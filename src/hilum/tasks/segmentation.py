@@ -14,7 +14,7 @@ class SegmentationConfig(TaskConfig, kind="segmentation"):
     classes: Annotated[Classes, AfterValidator(no_shared_values)] | None = None
     """Exclusive classes, background first, and their label values; a bare list numbers from 0."""
     regions: Annotated[Classes, Field(min_length=1)] | None = None
-    """Overlapping regions (sigmoid) and their label values, such as {whole: [1, 2, 4], core: [1, 4]}; 0 is the background."""
+    """Overlapping regions (sigmoid) and their label values, as in {whole: [1, 2, 4], core: [1, 4]}; 0 is background."""
     ignore: int | None = None
     """A label value that no loss and no score sees."""
 

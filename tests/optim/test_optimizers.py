@@ -1,0 +1,68 @@
+"""Optimizers are torch's, with weight decay on matrices and kernels only."""
+
+import pytest
+import torch
+from torch import nn
+
+from hilum.optim.optimizers import AdamConfig, AdamWConfig, OptimizerConfig, SGDConfig
+from hilum.registry import kinds, parse
+
+
+def model() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+
+
+def trained(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    images = torch.randn(5, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    for _ in range(4):
+        optimizer.zero_grad()
+        network(images).square().sum().backward()
+        optimizer.step()
+    return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+def test_decay_is_for_matrices_and_kernels() -> None:
+    network = model()
+    decayed, plain = AdamWConfig(weight_decay=0.3).build(network).param_groups
+    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.3, 0.0)
+    assert {tuple(p.shape) for p in decayed["params"]} == {(2, 1, 3, 3), (3, 8)}
+    assert {tuple(p.shape) for p in plain["params"]} == {(2,), (3,)}
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    network = model()
+    network[0].requires_grad_(False)
+    groups = SGDConfig().build(network).param_groups
+    assert sum(len(group["params"]) for group in groups) == 4
+
+
+@pytest.mark.parametrize(
+    ("config", "theirs"),
+    [
+        (SGDConfig(lr=0.01), lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True)),
+        (SGDConfig(lr=0.01, momentum=0.0), lambda p: torch.optim.SGD(p, lr=0.01)),
+        (AdamConfig(lr=0.01), lambda p: torch.optim.Adam(p, lr=0.01)),
+        (AdamWConfig(lr=0.01, weight_decay=0.0), lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.0)),
+    ],
+)
+def test_steps_are_torchs(config: OptimizerConfig, theirs: object) -> None:
+    assert callable(theirs)
+    one, other = model(), model()
+    for ours, expected in zip(trained(one, config.build(one)), trained(other, theirs(other.parameters())), strict=True):
+        assert torch.allclose(ours, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", kinds("optimizers"))
+def test_weight_decay_shrinks_kernels_alone(kind: str) -> None:
+    config = parse("optimizers", {"kind": kind, "lr": 0.1, "weight_decay": 0.5})
+    assert isinstance(config, OptimizerConfig)
+    network = model()
+    optimizer = config.build(network)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+        parameter.data.fill_(2.0)
+    optimizer.step()
+    assert all(
+        (parameter < 2).all() if parameter.ndim > 1 else (parameter == 2).all() for parameter in network.parameters()
+    )

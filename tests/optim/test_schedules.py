@@ -1,0 +1,68 @@
+"""Schedules against torch's own, and against their closed forms."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.optim import lr_scheduler
+
+from hilum.optim.schedules import ConstantConfig, CosineConfig, PolyConfig, ScheduleConfig, StepConfig
+from hilum.registry import kinds, parse
+
+STEPS = 60
+
+
+def optimizer() -> torch.optim.Optimizer:
+    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+
+
+def rates(scheduler: lr_scheduler.LRScheduler, steps: int) -> list[float]:
+    found = []
+    for _ in range(steps):
+        found.append(float(scheduler.get_last_lr()[0]))
+        scheduler.optimizer.step()
+        scheduler.step()
+    return found
+
+
+def ours(schedule: ScheduleConfig) -> list[float]:
+    return [schedule.factor(step, STEPS) for step in range(STEPS)]
+
+
+def test_cosine_is_torchs() -> None:
+    theirs = lr_scheduler.CosineAnnealingLR(optimizer(), T_max=STEPS, eta_min=0.1)
+    assert ours(CosineConfig(floor=0.1)) == pytest.approx(rates(theirs, STEPS))
+
+
+def test_poly_is_torchs() -> None:
+    theirs = lr_scheduler.PolynomialLR(optimizer(), total_iters=STEPS, power=0.9)
+    assert ours(PolyConfig()) == pytest.approx(rates(theirs, STEPS))
+
+
+def test_step_is_torchs() -> None:
+    theirs = lr_scheduler.StepLR(optimizer(), step_size=STEPS // 4, gamma=0.1)
+    assert ours(StepConfig(drops=3)) == pytest.approx(rates(theirs, STEPS))
+
+
+def test_warm_up_is_torchs_linear_one() -> None:
+    theirs = lr_scheduler.LinearLR(optimizer(), start_factor=1 / 11, end_factor=1.0, total_iters=10)
+    assert ours(ConstantConfig(warmup=10)) == pytest.approx(rates(theirs, STEPS))
+
+
+def test_warm_up_then_cosine_over_what_is_left() -> None:
+    def by_hand(step: int) -> float:
+        return (step + 1) / 11 if step < 10 else 0.5 * (1 + math.cos(math.pi * (step - 10) / 50))
+
+    assert ours(CosineConfig(warmup=10)) == pytest.approx([by_hand(step) for step in range(STEPS)])
+
+
+@pytest.mark.parametrize("kind", kinds("schedules"))
+@given(warmup=st.integers(0, 100), total=st.integers(1, 200), step=st.integers(0, 300))
+def test_the_factor_is_a_share_whatever_the_numbers(kind: str, warmup: int, total: int, step: int) -> None:
+    schedule = parse("schedules", {"kind": kind, "warmup": warmup})
+    assert isinstance(schedule, ScheduleConfig)
+    factor = schedule.factor(step, total)
+    assert 0 <= factor <= 1
+    assert factor > 0 or step >= total
