@@ -103,14 +103,21 @@ class Run:
 
     def write_rows(self, rows: Sequence[Row], part: str) -> None:
         """Put the rows of a part into the table of cases, in place of earlier ones of the same part."""
-        kept = [row for row in read_rows(self.cases) if row["part"] != part] if self.cases.exists() else []
-        if kept and rows and list(kept[0]) != list(rows[0]):
-            other = ", ".join(sorted({str(row["part"]) for row in kept}))
+        self.refuse_other_columns(rows[0], part)
+        write_rows(self.cases, [*self._rows_of_others(part), *rows])
+
+    def refuse_other_columns(self, row: Row, part: str) -> None:
+        """Raise ConfigError where the table holds another part with other columns than `row`."""
+        kept = self._rows_of_others(part)
+        if kept and list(kept[0]) != list(row):
+            other = ", ".join(sorted({str(kept_row["part"]) for kept_row in kept}))
             raise ConfigError(
                 f"{self.cases} holds the part {other} scored with other metrics: "
                 "score it again with these, or move the file away"
             )
-        write_rows(self.cases, [*kept, *rows])
+
+    def _rows_of_others(self, part: str) -> list[Row]:
+        return [row for row in read_rows(self.cases) if row["part"] != part] if self.cases.exists() else []
 
     def read_rows(self, part: str) -> list[Row]:
         """The rows of a part in the table of cases."""

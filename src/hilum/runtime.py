@@ -36,7 +36,8 @@ class RuntimeConfig(Settings):
     threads: PositiveInt | None = None
     """CPU threads of each process; by default as many as it may use."""
     deterministic: bool = True
-    """Only kernels that give the same bits each time, where the device has them; the CPU always does."""
+    """On CUDA: kernels that give the same bits each time where torch has them, a warning where it has none. The CPU
+    always gives the same bits with the same number of threads."""
 
     def start(self) -> "Runtime":
         """The runtime for this process; joins the other ranks where `torchrun` started several.
@@ -52,6 +53,8 @@ class RuntimeConfig(Settings):
             torch.cuda.set_device(_local_gpu())
             torch.backends.cudnn.deterministic = self.deterministic
             torch.backends.cudnn.benchmark = not self.deterministic
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(self.deterministic, warn_only=True)
         if world > 1 and not torch.distributed.is_initialized():
             torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
         return Runtime(device=torch.device(device), precision=precision, seed=self.seed, rank=rank, world=world)
@@ -198,6 +201,11 @@ def machine() -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "gpu": gpu,
     }
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on the CPU or on the device."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def runs_on_main_rank() -> bool:

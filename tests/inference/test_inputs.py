@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hilum.case import ImageRef
+from hilum.case import Case, ImageRef
 from hilum.errors import DataError
-from hilum.inference.inputs import find_inputs
+from hilum.inference.inputs import find_inputs, frames_of
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -16,7 +16,7 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def found(source: Path) -> dict[str, Path]:
-    cases = find_inputs(source, ("image",), images_per_case=1)
+    cases = find_inputs(source, ("image",), frames=[None])
     assert len({case.id for case in cases}) == len(cases)
     return {case.id: case.images[0].path for case in cases}
 
@@ -71,7 +71,7 @@ def manifest(folder: Path, text: str) -> Path:
 def test_a_manifest_names_cases_patients_and_paths_beside_it(tmp_path: Path) -> None:
     absolute = tmp_path / "elsewhere" / "c.nii"
     text = f"case_id,patient_id,image\n001,ann,scans/a.nii.gz\n,,scans/b.nii.gz\n003,,{absolute}\n"
-    cases = find_inputs(manifest(tmp_path, text), ("image",), images_per_case=1)
+    cases = find_inputs(manifest(tmp_path, text), ("image",), frames=[None])
     assert [(case.id, case.patient) for case in cases] == [("001", "ann"), ("b", "b"), ("003", "003")]
     assert [case.images[0].path for case in cases] == [
         tmp_path / "scans/a.nii.gz",
@@ -82,16 +82,16 @@ def test_a_manifest_names_cases_patients_and_paths_beside_it(tmp_path: Path) -> 
 
 def test_several_images_a_case_come_in_the_order_of_the_channels(tmp_path: Path) -> None:
     file = manifest(tmp_path, "t2,case_id,t1\na2.nii,a,a1.nii\n")
-    (case,) = find_inputs(file, ("t1", "t2"), images_per_case=2)
+    (case,) = find_inputs(file, ("t1", "t2"), frames=[None, None])
     assert case.images == (ImageRef(tmp_path / "a1.nii"), ImageRef(tmp_path / "a2.nii"))
     touch(tmp_path, "folder/a1.nii")
     with pytest.raises(DataError, match="takes 2 images a case; expected a manifest CSV with the columns t1, t2"):
-        find_inputs(tmp_path / "folder", ("t1", "t2"), images_per_case=2)
+        find_inputs(tmp_path / "folder", ("t1", "t2"), frames=[None, None])
 
 
 def test_a_colour_image_is_one_file(tmp_path: Path) -> None:
     touch(tmp_path, "photo.png")
-    (case,) = find_inputs(tmp_path / "photo.png", ("red", "green", "blue"), images_per_case=1)
+    (case,) = find_inputs(tmp_path / "photo.png", ("red", "green", "blue"), frames=[None])
     assert len(case.images) == 1
 
 
@@ -109,4 +109,12 @@ def test_a_colour_image_is_one_file(tmp_path: Path) -> None:
 )
 def test_a_wrong_manifest_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        find_inputs(manifest(tmp_path, text), ("image",), images_per_case=1)
+        find_inputs(manifest(tmp_path, text), ("image",), frames=[None])
+
+
+def test_a_four_dimensional_file_is_read_frame_by_frame_as_in_training(tmp_path: Path) -> None:
+    file = tmp_path / "brain.nii.gz"
+    file.write_bytes(b"")
+    trained = Case("a", "p", tuple(ImageRef(Path("a.nii.gz"), index=index) for index in range(3)))
+    (case,) = find_inputs(file, ("flair", "t1", "t2"), frames=frames_of(trained))
+    assert case.images == tuple(ImageRef(file, index=index) for index in range(3))

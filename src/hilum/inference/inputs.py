@@ -15,7 +15,17 @@ from hilum.sources.tables import read_table
 ID_COLUMN, PATIENT_COLUMN, IMAGE_COLUMN = "case_id", "patient_id", "image"
 
 
-def find_inputs(source: Path, channels: Sequence[str], *, images_per_case: int) -> tuple[Case, ...]:
+Frames = Sequence[int | None]
+"""What a case is read from: one entry an image; numbers are the frames of one 4-D file, None is a file of its own."""
+
+
+def frames_of(case: Case) -> list[int | None]:
+    """How the images of a case lie in files, for `find_inputs` to read new ones alike."""
+    one_file = len({ref.path for ref in case.images}) == 1 and len(case.images) > 1
+    return [ref.index if one_file else None for ref in case.images]
+
+
+def find_inputs(source: Path, channels: Sequence[str], *, frames: Frames) -> tuple[Case, ...]:
     """The cases of a file, a folder (recursive) or a manifest CSV, each under an id of its own.
 
     A manifest has a column `image`, or one for each channel where a case has several images, and may have `case_id`
@@ -26,25 +36,26 @@ def find_inputs(source: Path, channels: Sequence[str], *, images_per_case: int) 
         siblings = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
         close = nearest(source.name, siblings)
         raise DataError(f"{source}: no such file or folder" + (f"; did you mean '{close}'?" if close else ""))
-    columns = tuple(channels) if images_per_case > 1 else (IMAGE_COLUMN,)
+    several = len(frames) > 1 and frames[0] is None
+    columns = tuple(channels) if several else (IMAGE_COLUMN,)
     if source.suffix.lower() == ".csv":
-        return _from_manifest(source, columns)
-    if images_per_case > 1:
+        return _from_manifest(source, columns, frames)
+    if several:
         raise DataError(
-            f"{source}: this network takes {images_per_case} images a case; "
+            f"{source}: this network takes {len(frames)} images a case; "
             f"expected a manifest CSV with the columns {', '.join(columns)}"
         )
     if source.is_file():
-        return (_case(_name(source), (source,)),)
+        return (_case(_name(source), (source,), frames),)
     files = sorted(
         path for path in source.rglob("*") if path.is_file() and is_image(path) and not path.name.startswith(".")
     )
     if not files:
         raise DataError(f"{source}: holds no image that hilum reads (.nii, .nii.gz, .png, .jpg and others)")
-    return tuple(_case(name, (path,)) for name, path in zip(_distinct_names(files, source), files, strict=True))
+    return tuple(_case(name, (path,), frames) for name, path in zip(_distinct_names(files, source), files, strict=True))
 
 
-def _from_manifest(file: Path, columns: tuple[str, ...]) -> tuple[Case, ...]:
+def _from_manifest(file: Path, columns: tuple[str, ...], frames: Frames) -> tuple[Case, ...]:
     table = read_table(file)
     table.require(columns)
     table.require_cells(columns)
@@ -53,7 +64,7 @@ def _from_manifest(file: Path, columns: tuple[str, ...]) -> tuple[Case, ...]:
     cases = []
     for row in table.rows:
         paths = tuple(file.parent / row[column] for column in columns)
-        cases.append(_case(row.get(ID_COLUMN) or _name(paths[0]), paths, patient=row.get(PATIENT_COLUMN)))
+        cases.append(_case(row.get(ID_COLUMN) or _name(paths[0]), paths, frames, patient=row.get(PATIENT_COLUMN)))
     repeated = [name for name, count in Counter(case.id for case in cases).items() if count > 1]
     if repeated:
         raise DataError(
@@ -93,8 +104,10 @@ def _with_folders_and_suffix(path: Path) -> str:
     return "_".join(path.parts)
 
 
-def _case(name: str, paths: tuple[Path, ...], patient: str | None = None) -> Case:
-    return Case(id=name, patient=patient or name, images=tuple(ImageRef(path) for path in paths))
+def _case(name: str, paths: tuple[Path, ...], frames: Frames, *, patient: str | None = None) -> Case:
+    paths = paths * len(frames) if len(paths) == 1 else paths
+    images = tuple(ImageRef(path, index=frame) for path, frame in zip(paths, frames, strict=True))
+    return Case(id=name, patient=patient or name, images=images)
 
 
 def _name(path: Path) -> str:

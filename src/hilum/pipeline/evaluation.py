@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hilum.case import Cohort
+from hilum.case import Case, Cohort
 from hilum.data.splits.base import PARTS, Part, Split
 from hilum.data.splits.base import restore as restore_split
-from hilum.errors import CheckpointError, SplitError
+from hilum.errors import CheckpointError, DataError, SplitError
 from hilum.evaluation.rows import Row
 from hilum.evaluation.summary import overall, summarise
 from hilum.evaluation.table import table
+from hilum.inference.predictor import Predictor
+from hilum.metrics.base import MetricConfig
 from hilum.pipeline.pictures import draw
+from hilum.pipeline.provenance import split_data_sha256
 from hilum.pipeline.restore import Restored, config_sha256, restore
 from hilum.pipeline.validate import score_case
 from hilum.run import Run, open_run
@@ -35,29 +37,24 @@ def evaluate(
     if part not in PARTS:
         raise SplitError(f"received the part '{part}', expected one of {', '.join(PARTS)}")
     restored = restore(run, overrides)
-    cohort = restored.experiment.data.source.cohort(restored.problem.kind)
-    split = _split(run, restored, cohort)
+    cohort, split = _same_data(run, restored)
     cases = split.part(_as_part(part))
     if not cases:
         there = ", ".join(name for name in PARTS if split.part(name))
         raise SplitError(f"the split of {run.folder} has no {part} part; it has {there}")
-    runtime = restored.experiment.runtime.start()
-    predictor = restored.predictor(runtime)
-    rows: list[Row] = []
-    with StopRequest() as stop:
-        for case in cases:
-            stop.check()
-            rows += score_case(case, part, predictor=predictor, metrics=restored.experiment.metrics)
-    run.write_rows(rows, part)
-    rows = run.read_rows(part)  # the table is the only source of every score
-    notes = [*cohort.notes, *split.notes]
-    summary = summarise(rows, restored.problem, metrics=restored.experiment.metrics, notes=notes)
-    if part == "test":
+    predictor = restored.predictor(restored.experiment.runtime.start())
+    metrics, notes = restored.experiment.metrics, [*cohort.notes, *split.notes]
+    rows = _score(run, cases, part, predictor=predictor, metrics=metrics)
+    if part == "test":  # written down before anybody can see a score
+        scores = overall(summarise(rows, restored.problem, metrics=metrics, bootstrap=None))
         looks = run.record_test_look(
-            config_sha256=config_sha256(run), checkpoint_sha256=restored.weights_sha256, scores=overall(summary)
+            config_sha256=config_sha256(run), checkpoint_sha256=restored.weights_sha256, scores=scores
         )
         times = "once" if looks == 1 else f"{looks} times"
-        summary["notes"].append(f"the test part of this run has been looked at {times}")
+        notes.append(f"the test part of this run has been looked at {times}")
+    run.write_rows(rows, part)
+    rows = run.read_rows(part)  # the table is the only source of every score that is shown
+    summary = summarise(rows, restored.problem, metrics=metrics, notes=notes)
     run.write_summary(summary, part)
     draw(run, part, rows=rows, cases=cases, predictor=predictor, monitor=_monitor(restored))
     for line in table(summary):
@@ -65,15 +62,35 @@ def evaluate(
     return summary
 
 
-def _split(run: Run, restored: Restored, cohort: Cohort) -> Split:
-    """The split that the run was trained with, found unchanged."""
-    notes = tuple(note for note in run.read_json(run.provenance).get("notes", ()) if note not in cohort.notes)
+def _score(
+    run: Run, cases: Sequence[Case], part: str, *, predictor: Predictor, metrics: Sequence[MetricConfig]
+) -> list[Row]:
+    rows: list[Row] = []
+    with StopRequest() as stop:
+        for case in cases:
+            stop.check()
+            rows += score_case(case, part, predictor=predictor, metrics=metrics)
+            if case is cases[0]:
+                run.refuse_other_columns(rows[0], part)
+    return rows
+
+
+def _same_data(run: Run, restored: Restored) -> tuple[Cohort, Split]:
+    """The cohort and the split that the run was trained with, found unchanged."""
+    facts = run.read_json(run.provenance)
+    try:
+        cohort = restored.experiment.data.source.cohort(restored.problem.kind)
+    except DataError as error:
+        started = facts.get("working_folder")
+        hint = f"; the run was started in {started}: go there, or give the place as data.source...=PATH"
+        raise DataError(f"{error}{hint if started != str(Path.cwd()) else ''}") from error
+    notes = tuple(note for note in facts.get("notes", ()) if note not in cohort.notes)
     split = restore_split(run.split, cohort.cases, notes=notes)
     if split.sha256 != restored.facts["split_sha256"]:
-        raise CheckpointError(
-            f"{run.split} is not the split that the network was trained with: it was edited afterwards"
-        )
-    return replace(split, notes=notes)
+        raise CheckpointError(f"{run.split} is not the split that the network was trained with: it was edited since")
+    if split_data_sha256(split) != facts.get("data_sha256"):
+        raise CheckpointError(f"the data of {run.folder} are not those that it was trained with: files have changed")
+    return cohort, split
 
 
 def _as_part(part: str) -> Part:

@@ -50,7 +50,7 @@ def predict(
     CheckpointError for a bad run.
     """
     restored = restore(open_run(Path(folder)), overrides)
-    cases = find_inputs(Path(source), restored.problem.channels, images_per_case=restored.facts["images_per_case"])
+    cases = find_inputs(Path(source), restored.problem.channels, frames=restored.facts["frames"])
     predictor = restored.predictor(restored.experiment.runtime.start())
     target = _output_folder(Path(output), cases)
     results: list[Row] = []
@@ -70,10 +70,8 @@ def predict(
             say(f"[{number}/{len(cases)}] {case.id}  {perf_counter() - start:.1f}s  {state}")
             _write_tables(target, results, failures)
             stop.check()
-    say(
-        f"{len(results)} predicted, {len(failures)} failed; see {target / 'results.csv'}"
-        + (f" and {target / 'failures.csv'}" if failures else "")
-    )
+    tables = [str(target / name) for name, rows in (("results.csv", results), ("failures.csv", failures)) if rows]
+    say(f"{len(results)} predicted, {len(failures)} failed; see {' and '.join(tables)}")
     return Batch(tuple(results), tuple(failures))
 
 

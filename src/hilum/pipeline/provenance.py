@@ -9,6 +9,7 @@ from typing import Any
 
 from hilum import __version__
 from hilum.data.prepared import data_sha256
+from hilum.data.splits.base import Split
 from hilum.pipeline.study import Study
 from hilum.run import now
 from hilum.runtime import Runtime, machine
@@ -28,6 +29,7 @@ def provenance(study: Study, runtime: Runtime) -> dict[str, Any]:
         "processes": runtime.world,
         "seed": runtime.seed,
         "git_commit": _git_commit(),
+        "working_folder": str(Path.cwd()),
         **hashes(study),
         "parts": {part: len(cases) for part, cases in study.split.parts.items()},
         "notes": list(study.notes),
@@ -37,8 +39,12 @@ def provenance(study: Study, runtime: Runtime) -> dict[str, Any]:
 
 def hashes(study: Study) -> dict[str, str]:
     """The hashes of the split and of all data that it names."""
-    cases = [case for part in study.split.parts.values() for case in part]
-    return {"split_sha256": study.split.sha256, "data_sha256": data_sha256(cases)}
+    return {"split_sha256": study.split.sha256, "data_sha256": split_data_sha256(study.split)}
+
+
+def split_data_sha256(split: Split) -> str:
+    """The hash of all data that a split names."""
+    return data_sha256(case for part in split.parts.values() for case in part)
 
 
 def _git_commit() -> str | None:

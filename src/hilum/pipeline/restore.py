@@ -9,13 +9,16 @@ from typing import Any
 
 from torch import nn
 
-from hilum.errors import CheckpointError
+from hilum.errors import CheckpointError, ConfigError
 from hilum.experiment import Experiment, load
 from hilum.inference.predictor import Predictor, mirrorings
 from hilum.problem import Problem
 from hilum.run import Run
 from hilum.runtime import Runtime
 from hilum.training import checkpoint
+
+ADJUSTABLE = ("runtime.", "predict.", "metrics", "data.source.", "data.cache", "data.memory_gb")
+"""Keys that may be given another value when a trained network is used."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,17 @@ class Restored:
 
 
 def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:
-    """The best network of a run. Raises CheckpointError where the folder holds none that fits its configuration."""
+    """The best network of a run.
+
+    Raises ConfigError for overrides of what the network was trained with, CheckpointError where the folder holds no
+    weights that fit its configuration.
+    """
+    fixed = [text for text in overrides if not text.startswith(ADJUSTABLE)]
+    if fixed:
+        raise ConfigError(
+            f"{fixed[0]}: the network was trained with another setting, which cannot be changed afterwards; "
+            f"here only keys that start with {', '.join(ADJUSTABLE)} can"
+        )
     experiment = load(run.config, list(overrides))
     tensors, facts = checkpoint.load(run.scored_checkpoint)
     problem = problem_from(facts["problem"])

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hilum.data.loader import Batches
+from hilum.inference.inputs import frames_of
 from hilum.pipeline.study import Study
 from hilum.pipeline.validate import Validation
 from hilum.run import Run
@@ -68,7 +69,7 @@ class Session:
             "best": self.best,
             "problem": asdict(self.study.problem),
             "axes": list(self.study.frame.axes),
-            "images_per_case": len(self.study.cohort.cases[0].images),
+            "frames": frames_of(self.study.cohort.cases[0]),
             "split_sha256": self.study.split.sha256,
         }
 

@@ -14,7 +14,7 @@ from hilum.data.prepared import Store
 from hilum.data.splits.base import Split
 from hilum.errors import ConfigError, Fault
 from hilum.experiment import Experiment, section_faults
-from hilum.inference.predictor import coarsest_axis
+from hilum.inference.predictor import coarsest_axis, mirrorings
 from hilum.problem import Problem
 from hilum.runtime import Runtime
 
@@ -116,6 +116,10 @@ def make_study(
         for where, message in section_faults(experiment, problem)
     ]
     faults += faults_of(experiment.data.augment, frame)
+    try:
+        mirrorings(experiment.predict.flips, frame.axes)
+    except ConfigError as error:
+        faults.append(Fault("configuration", "predict.flips", str(error)))
     if faults:
         raise ConfigError(faults)
     return Study(experiment, cohort, split, Store(store.folder, problem, store.steps), problem, frame, slice_axis)

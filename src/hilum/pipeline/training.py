@@ -10,14 +10,14 @@ from typing import Any
 from hilum.augment.augmenter import Augmenter
 from hilum.case import Batch
 from hilum.data.splits.base import restore as restore_split
-from hilum.errors import CheckpointError
+from hilum.errors import CheckpointError, TrainingError
 from hilum.experiment import load
 from hilum.pipeline.provenance import hashes, provenance
 from hilum.pipeline.session import Session, make_session
 from hilum.pipeline.study import Study, make_study
 from hilum.report.curves import learning_curves
 from hilum.run import Run, create, now, open_run
-from hilum.runtime import Runtime
+from hilum.runtime import Runtime, out_of_memory
 from hilum.tracking import jsonl
 from hilum.tracking.console import Progress
 from hilum.tracking.tensorboard import TensorBoard
@@ -107,6 +107,11 @@ def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say) -> Run:
             if runtime.is_main:
                 say(f"stopped by {interrupted}; continue with: hilum train --resume {run.folder}")
             raise
+        except (MemoryError, RuntimeError, OSError) as error:
+            stopped = _stopped(error, run)
+            if stopped is None:
+                raise
+            raise stopped from error
     if runtime.is_main:
         learning_curves(jsonl.read(run.log), run.folder / "learning_curves.png", best_epoch=session.best.get("epoch"))
         weights = session.trainer.scored_model.state_dict()
@@ -114,6 +119,20 @@ def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say) -> Run:
         run.write_json(run.provenance, run.read_json(run.provenance) | finished)
     runtime.barrier()
     return run
+
+
+def _stopped(error: Exception, run: Run) -> TrainingError | None:
+    """What the user can do about memory or disk that ran out; None for any other error."""
+    resume_with = f"then continue with: hilum train --resume {run.folder}"
+    if out_of_memory(error):
+        return TrainingError(
+            f"out of memory: {error}. Lower data.batch_size, data.patch.size or network.channels, or set "
+            f"train.accumulate, which averages the gradients of several smaller batches; {resume_with} key=value"
+        )
+    if isinstance(error, OSError):
+        place = f" ({error.filename})" if error.filename else ""
+        return TrainingError(f"the run folder cannot be written: {error.strerror}{place}. Mend this, {resume_with}")
+    return None
 
 
 def _train(session: Session, stop: StopRequest) -> None:
