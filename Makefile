@@ -9,7 +9,7 @@ WORKERS ?= 2
 TESTS ?= tests
 BIN := .venv/bin
 
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test check format docs bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: setup ## formatting, lint, types, layers
 format: setup ## rewrite the files as `make check` wants them
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+docs: setup ## write docs/reference.md anew from the code
+	$(BIN)/python scripts/write_reference.py
 
 bench: setup ## run every benchmark
 	@set -e; shopt -s nullglob; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
