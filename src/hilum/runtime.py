@@ -39,8 +39,8 @@ class RuntimeConfig(Settings):
     """On CUDA: kernels that give the same bits each time where torch has them, a warning where it has none. The CPU
     always gives the same bits with the same number of threads."""
 
-    def start(self) -> "Runtime":
-        """The runtime for this process; joins the other ranks where `torchrun` started several.
+    def start(self, *, alone: bool = False) -> "Runtime":
+        """The runtime for this process; joins the other ranks where `torchrun` started several, unless `alone`.
 
         Raises DeviceError for what this machine cannot do.
         """
@@ -48,7 +48,7 @@ class RuntimeConfig(Settings):
         precision = self._precision(device)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        rank, world = (0, 1) if alone else (int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
         if device == "cuda":
             torch.cuda.set_device(_local_gpu())
             torch.backends.cudnn.deterministic = self.deterministic

@@ -42,7 +42,7 @@ def evaluate(
     if not cases:
         there = ", ".join(name for name in PARTS if split.part(name))
         raise SplitError(f"the split of {run.folder} has no {part} part; it has {there}")
-    predictor = restored.predictor(restored.experiment.runtime.start())
+    predictor = restored.predictor(restored.experiment.runtime.start(alone=True))
     metrics, notes = restored.experiment.metrics, [*cohort.notes, *split.notes]
     rows = _score(run, cases, part, predictor=predictor, metrics=metrics)
     if part == "test":  # written down before anybody can see a score

@@ -51,7 +51,7 @@ def predict(
     """
     restored = restore(open_run(Path(folder)), overrides)
     cases = find_inputs(Path(source), restored.problem.channels, frames=restored.facts["frames"])
-    predictor = restored.predictor(restored.experiment.runtime.start())
+    predictor = restored.predictor(restored.experiment.runtime.start(alone=True))
     target = _output_folder(Path(output), cases)
     results: list[Row] = []
     failures: list[Row] = []

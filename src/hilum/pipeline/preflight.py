@@ -83,7 +83,7 @@ def check(config_file: Path | str, overrides: Sequence[str] = (), *, say: Say = 
 
 def _one_step(experiment: Experiment, study: Study) -> Verdict:
     """One real batch through augmentation, network, loss and back; the second of two steps is timed."""
-    runtime = experiment.runtime.start()
+    runtime = experiment.runtime.start(alone=True)
     seed_weights(runtime.seed)
     model = runtime.place(experiment.network.build(study.problem))
     loss = experiment.loss.build(study.problem).to(runtime.device)

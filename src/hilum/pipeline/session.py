@@ -55,7 +55,7 @@ class Session:
         if due and self.study.split.part("val"):
             scores = self.validation.scores(self.trainer.scored_model, self.trainer.loss)
             entry |= {f"val_{name}": value for name, value in scores.items()}
-            self._keep_best(result.epoch, scores[self.study.experiment.monitor])
+            self._keep_best(result.epoch, scores[self.study.experiment.monitor], scores["loss"])
         if self.runtime.is_main:
             self.run.record(entry)
         self.save_last()
@@ -73,20 +73,23 @@ class Session:
             "split_sha256": self.study.split.sha256,
         }
 
-    def _keep_best(self, epoch: int, score: float) -> None:
-        if not self._is_better(score):
+    def _keep_best(self, epoch: int, score: float, loss: float) -> None:
+        if not self._is_better(score, loss):
             return
-        self.best = {"epoch": epoch, "score": score}
+        self.best = {"epoch": epoch, "score": score, "loss": loss}
         if self.runtime.is_main:
             weights = self.trainer.scored_model.state_dict()
             self.run.save("best", tensors={"model": weights}, facts=self._facts)
 
-    def _is_better(self, score: float) -> bool:
+    def _is_better(self, score: float, loss: float) -> bool:
+        """Whether an epoch scores better than the best so far; of equal scores the one of lower loss is better."""
         experiment = self.study.experiment
         metric = next(metric for metric in experiment.metrics if metric.column == experiment.monitor)
         before = self.best.get("score")
         if math.isnan(score) or before is None:
             return not math.isnan(score)
+        if score == before:
+            return bool(loss < self.best["loss"])
         return bool(score > before if metric.better == "higher" else score < before)
 
 

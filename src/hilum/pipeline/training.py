@@ -99,9 +99,9 @@ def _join_lineage(run: Run, study: Study, overrides: Sequence[str]) -> None:
 def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say) -> Run:
     """Train from where the run stands to its end."""
     with StopRequest() as stop:
-        session = make_session(run, study, runtime, stop=stop)
-        session.restore()
         try:
+            session = make_session(run, study, runtime, stop=stop)
+            session.restore()
             _train(session, stop)
         except Interrupted as interrupted:
             if runtime.is_main:

@@ -1,0 +1,52 @@
+"""Several processes on one run: one folder, one row a case, whatever the number of ranks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.journeys.conftest import Hilum, Result, parts, read_csv, read_json, read_log
+
+
+def torchrun(*words: object) -> Result:
+    """`hilum WORD...` in two processes; all of them are ended where they wait for each other."""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "hilum"]
+    with subprocess.Popen(
+        [*start, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=90)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # torchrun ends its processes, killing it would leave them behind
+            process.communicate()
+            pytest.fail(f"two processes still wait for each other after 90 s: hilum {' '.join(map(str, words))}")
+    return Result(process.returncode, out, err)
+
+
+def test_two_processes_write_one_run(hilum: Hilum, write_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    odd = "data.split={kind: holdout, val: 0.34, test: 0.17, seed: 1}"
+    done = torchrun("train", config, odd)
+    assert done.code == 0, done.text
+    run = tmp_path / "runs" / "tiny"
+    assert [line["epoch"] for line in read_log(run)] == [0, 1]
+    assert done.out.count("run folder: ") == 1
+    rows = Counter((row["case_id"], row["class"]) for row in read_csv(run / "cases.csv"))
+    assert rows == {(case, name): 1 for case in parts(run)["val"] for name in ("organ", "lesion")}
+    assert len(list((run / "tensorboard").iterdir())) == 1
+    facts = read_json(run / "provenance.json")
+    assert facts["processes"] == 2
+    assert "weights_sha256" in facts
+    before = (run / "cases.csv").read_bytes()
+    assert hilum("evaluate", run).code == 0
+    assert (run / "cases.csv").read_bytes() == before  # scored by one process, whatever the number that trained
+    again = torchrun("train", config, odd)
+    assert again.code != 0
+    assert "--overwrite" in again.text
+    longer = torchrun("train", "--resume", run, "train.epochs=3")
+    assert longer.code == 0, longer.text
+    assert [line["epoch"] for line in read_log(run)] == [0, 1, 2]

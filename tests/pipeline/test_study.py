@@ -1,0 +1,97 @@
+"""What is found out from the data: dimensions, the axis of slices, sizes, and what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from hilum.errors import ConfigError
+from hilum.experiment import Experiment, load
+from hilum.pipeline.study import Study, make_study
+
+CONFIG = """\
+name: x
+task: {{kind: segmentation, classes: [background, organ]}}
+data:
+  source: {{kind: csv_table, file: {folder}/cases.csv, patient: patient}}
+  cache: {folder}/cache
+network: {{kind: unet, channels: [4, 8]}}
+loss: dice
+metrics: [dice]
+"""
+Make = Callable[..., Study]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """The study of three volumes of a shape and spacing."""
+
+    def study(shape: tuple[int, int, int], zooms: tuple[float, float, float], *words: str) -> Study:
+        affine = np.diag([*zooms, 1.0])
+        lines = ["image,label,patient"]
+        for number in range(3):
+            for name in (f"i{number}", f"m{number}"):
+                nib.save(nib.Nifti1Image(np.ones(shape, np.uint8), affine), tmp_path / f"{name}.nii.gz")
+            lines.append(f"i{number}.nii.gz,m{number}.nii.gz,p{number}")
+        (tmp_path / "cases.csv").write_text("\n".join(lines) + "\n")
+        (tmp_path / "x.yaml").write_text(CONFIG.format(folder=tmp_path))
+        return make_study(experiment(tmp_path, *words))
+
+    return study
+
+
+def experiment(folder: Path, *words: str) -> Experiment:
+    return load(folder / "x.yaml", list(words))
+
+
+@pytest.mark.parametrize(
+    ("shape", "zooms", "words", "expected"),
+    [
+        ((16, 16, 16), (1, 1, 1), [], (3, None)),
+        ((16, 16, 16), (1, 1, 5), ["data.dims=2"], (2, 2)),
+        ((16, 16, 16), (5, 1, 1), ["data.patch.size=[8, 8]"], (2, 0)),
+        ((16, 16, 16), (5, 1, 1), ["data.patch.size=[8, 8]", "data.slice_axis=1"], (2, 1)),
+        ((16, 16, 1), (1, 1, 1), [], (2, 2)),
+        ((16, 16, 1), (1, 2, 1), [], (2, 2)),  # a single slice is never cut across, however fine it is
+        ((16, 16, 1), (3, 3, 1), ["data.patch.size=[8, 8]"], (2, 2)),
+    ],
+)
+def test_dimensions_and_the_axis_of_slices(
+    make: Make, shape: tuple[int, int, int], zooms: tuple[float, float, float], words: list[str], expected: Any
+) -> None:
+    study = make(shape, zooms, *words)
+    assert (study.problem.dims, study.slice_axis) == expected
+    sample = study.dataset(study.split.part("train")).sample(0, epoch=0, index=0)
+    kept = [size for axis, size in enumerate(shape) if axis != study.slice_axis]
+    assert sample.image.shape[1:] == (tuple(study.problem.size) if study.problem.size else tuple(kept))
+    assert sample.target.shape == sample.image.shape[1:]
+
+
+@pytest.mark.parametrize(
+    ("shape", "words", "expected"),
+    [
+        ((16, 16, 16), ["data.slice_axis=1"], "data.slice_axis"),
+        ((16, 16, 1), ["data.dims=3"], "one slice"),
+        ((16, 16, 16), ["predict.flips=[up]"], "inferior_superior|'up'"),
+        ((16, 16, 16), ["data.augment=[{kind: flip, axes: [vertical]}]"], "vertical"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make: Make, shape: tuple[int, int, int], words: list[str], expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        make(shape, (1.0, 1.0, 1.0), *words)
+
+
+def test_a_batch_is_shared_evenly_or_refused(make: Make) -> None:
+    from hilum.runtime import Runtime
+
+    study = make((16, 16, 16), (1.0, 1.0, 1.0), "data.batch_size=3")
+    import torch
+
+    runtime = Runtime(torch.device("cpu"), "float32", seed=1, rank=0, world=2)
+    with pytest.raises(ConfigError, match="multiple of the 2 processes"):
+        study.batches(study.dataset(study.cohort.cases), runtime)
