@@ -184,3 +184,17 @@ def test_rows_that_do_not_belong_are_refused() -> None:
     ):
         with pytest.raises(DataError, match=message):
             summarise(wrong, LUNGS, metrics=CLASSIFIER)
+
+
+def test_rightly_empty_cases_do_not_hide_how_well_a_present_structure_is_found() -> None:
+    rows = segmented(4)
+    empty = np.zeros(GRID.shape, dtype=np.uint8)
+    rows += segmentation_rows(
+        CaseKey("healthy", "patient9", "val"), empty, predicted=empty, problem=ORGANS, grid=GRID, metrics=METRICS
+    )
+    summary = summarise(rows, ORGANS, metrics=METRICS, bootstrap=None)
+    present = summary["classes"]["liver"]["where_present"]
+    assert present["cases"] == 4
+    assert present["dice"]["value"] == pytest.approx(np.mean(column(rows, "liver", "dice")[:4]))
+    assert any(line.startswith("liver where present") for line in table(summary))
+    assert "where_present" not in summarise(segmented(4), ORGANS, metrics=METRICS, bootstrap=None)["classes"]["liver"]

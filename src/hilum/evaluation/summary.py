@@ -12,7 +12,7 @@ from hilum.evaluation.intervals import Bootstrap, resampled_means, resampled_sco
 from hilum.evaluation.rows import PROBABILITY_PREFIX
 from hilum.metrics.base import CaseMetric, CohortMetric, check_columns
 from hilum.metrics.confusion import mean_of_defined, ratio
-from hilum.metrics.pair import STATUSES
+from hilum.metrics.pair import NOT_IN_TRUTH, STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,8 +101,21 @@ def _segmentation(
             resampled = None if drawn is None else drawn[:, number, position]
             score = _score(float(means[number, position]), resampled, bootstrap)
             entry[metric.column] = {**score, **_spread(values[:, number, position])}
+        if any(found[status] for status in NOT_IN_TRUTH):
+            entry["where_present"] = _where_present(rows, name, metrics)
         summary["classes"][name] = entry
     return summary
+
+
+def _where_present(rows: Sequence[Row], name: str, metrics: Sequence[CaseMetric]) -> Summary:
+    """Means over the cases whose truth has the structure: rightly empty cases score 1 and would raise them."""
+    present = [row for row in rows if row["class"] == name and row["status"] not in NOT_IN_TRUTH]
+    means: Summary = {"cases": len(present)}
+    for metric in metrics:
+        values = np.array([_number(row, metric.column) for row in present], dtype=np.float64)
+        defined = values[~np.isnan(values)]
+        means[metric.column] = {"value": float(defined.mean()) if defined.size else None, "low": None, "high": None}
+    return means
 
 
 def _case_values(rows: Sequence[Row], problem: Problem, metrics: Sequence[CaseMetric]) -> tuple[Floats, list[str]]:

@@ -36,6 +36,10 @@ def _segmentation(summary: Mapping[str, Any]) -> list[str]:
     for name, entry in summary["classes"].items():
         counts = [str(entry[key]) for key in ("cases", *STATUSES)]
         grid.append([name, *counts, *(_shown(entry[metric]) for metric in metrics)])
+        present = entry.get("where_present")
+        if present is not None:
+            shown = [str(present["cases"]), *[""] * len(STATUSES), *(_shown(present[metric]) for metric in metrics)]
+            grid.append([f"{name} where present", *shown])
     totals = [str(sum(entry[key] for entry in summary["classes"].values())) for key in ("cases", *STATUSES)]
     grid.append(["mean", *totals, *(_shown(summary["overall"][metric]) for metric in metrics)])
     return _aligned(grid, numeric=range(1, 2 + len(STATUSES)))

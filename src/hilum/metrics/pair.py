@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Status = Literal["found", "missed", "invented", "absent"]
 STATUSES: tuple[Status, ...] = ("found", "missed", "invented", "absent")
+NOT_IN_TRUTH: tuple[Status, ...] = ("invented", "absent")
 
 
 @dataclass(frozen=True, eq=False)
