@@ -253,7 +253,12 @@ def _monitor_faults(experiment: Experiment) -> Found:
 def _load_plugins(document: Document) -> list[Fault]:
     listed = document.data.get("plugins")
     faults: list[Fault] = []
+    names: list[str] = []
     for index, plugin in enumerate(listed if isinstance(listed, list) else []):
+        names.append(Path(str(plugin)).name)
+        if names[-1] in names[:-1]:  # the run folder keeps them side by side
+            faults.append(document.fault(("plugins", index), f"a second file named {names[-1]}: rename one of them"))
+            continue
         try:
             load_plugin(document.file.parent / str(plugin))
         except HilumError as error:

@@ -4,7 +4,7 @@ import os
 import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -89,7 +89,6 @@ class Runtime:
     seed: int
     rank: int = 0
     world: int = 1
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def is_main(self) -> bool:

@@ -149,7 +149,7 @@ def test_a_step_that_cannot_act_is_an_error(make_batch: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         Augmenter([step("noise", frame.shape), wrong], 1)(batch, frame)
     assert len(caught.value.faults) == 2
-    assert "augment[1] (flip): axes: received 'horisontal'" in str(caught.value)
+    assert "data.augment.1: flip: axes: received 'horisontal'" in str(caught.value)
     assert "vertical, horizontal; did you mean 'horizontal'?" in str(caught.value)
 
 
@@ -162,3 +162,13 @@ def test_draws_have_fixed_keys_shapes_and_types() -> None:
         described = [{key: (value.shape, value.dtype) for key, value in draws.items()} for draws in made]
         assert described[0] == described[1]
         assert all((made[0][key] == made[2][key]).all() for key in made[0])
+
+
+def test_whole_cases_of_other_sizes_keep_their_own(make_batch: Any) -> None:
+    """The frame is that of the first case; the next one must come back in its own size, moved as if it were alone."""
+    batch, own = make_batch((12, 10), size=2)
+    _, first = make_batch((9, 14), size=2)
+    steps = [step(kind, own.shape, probability=1.0) for kind in ("affine", "elastic", "noise", "bias_field")]
+    expected, received = (Augmenter(steps, 1)(batch, frame) for frame in (own, first))
+    assert torch.equal(received.images, expected.images)
+    assert torch.equal(received.targets, expected.targets)

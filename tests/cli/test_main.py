@@ -1,5 +1,6 @@
 """The command: help, exit codes, and errors without tracebacks; `hilum list` and `hilum schema`."""
 
+import argparse
 import json
 import types
 from pathlib import Path
@@ -76,6 +77,36 @@ def test_list_shows_families_kinds_and_settings(capsys: pytest.CaptureFixture[st
     for name, field in kinds("networks")["unet"].model_fields.items():
         assert f"  {name} (" in shown
         assert (field.description or "?").splitlines()[0] in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "overrides"),
+    [
+        (["train", "x.yaml", "--overwrite", "a=1", "b=2"], ["a=1", "b=2"]),
+        (["train", "x.yaml", "a=1", "--overwrite", "b=2"], ["a=1", "b=2"]),
+        (["evaluate", "RUN", "--part", "test", "a=1"], ["a=1"]),
+    ],
+)
+def test_settings_may_follow_options(monkeypatch: pytest.MonkeyPatch, words: list[str], overrides: list[str]) -> None:
+    received: list[list[str]] = []
+
+    def guarded(parsed: argparse.Namespace) -> int:
+        received.append(parsed.overrides)
+        return 0
+
+    monkeypatch.setattr(cli, "_guarded", guarded)
+    assert cli.main(words) == 0
+    assert received == [overrides]
+
+
+@pytest.mark.parametrize(
+    "words", [["train", "x.yaml", "--overwrit", "a=1"], ["schema", "a=1"], ["list", "a", "b", "c"]]
+)
+def test_what_no_verb_takes_is_refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main([*words, "--strange"])
+    assert left.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

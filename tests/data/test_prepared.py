@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -278,3 +279,13 @@ def test_the_hash_of_the_data_sees_voxels_labels_and_patients_but_not_order(writ
     write_case("a", seed=3)
     others.append(data_sha256([a, b]))
     assert len({reference, *others}) == 6
+
+
+def test_frames_of_one_file_are_stored_apart(segmentation: Problem, tmp_path: Path) -> None:
+    frames = np.stack([np.full((4, 4, 4), value, np.float32) for value in (1, 2)], axis=-1)
+    nib.save(nib.Nifti1Image(frames, np.eye(4)), tmp_path / "series.nii")
+    nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4)), tmp_path / "mask.nii")
+    store = Store(tmp_path / "cache", segmentation, [])
+    for index in (0, 1):
+        case = Case("a", "a", (ImageRef(tmp_path / "series.nii", index=index),), ImageRef(tmp_path / "mask.nii"))
+        assert float(store.get(case).image.max()) == index + 1

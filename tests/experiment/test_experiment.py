@@ -102,6 +102,15 @@ def test_load_raises_all_faults(tmp_path: Path) -> None:
     assert len(caught.value.faults) == 3
 
 
+def test_two_plugins_of_one_name_are_refused(tmp_path: Path) -> None:
+    """A run keeps copies of its plugins side by side: the second would replace the first."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "same_name.py").write_text('"""Nothing."""\n')
+    (fault,) = faults_of(tmp_path, "plugins=[a/same_name.py, b/same_name.py]")
+    assert "plugins.1: a second file named same_name.py: rename one of them" in fault
+
+
 def test_plugins_are_relative_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text('"""Nothing."""\n')
     assert faults_of(tmp_path, "plugins=[./mine.py]") == []

@@ -169,6 +169,14 @@ def test_vector_volumes_and_single_slices_have_their_channels(tmp_path: Path) ->
         read(ImageRef(save(tmp_path / "odd.nii", values((2, 2, 2, 2, 2)))))
 
 
+def test_an_unknown_code_of_the_unit_is_no_defect_of_ours(tmp_path: Path) -> None:
+    def change(header: Any) -> None:
+        header["xyzt_units"] = 5
+
+    with pytest.raises(DataError, match=r"image\.nii: the header's unit of length has the code 5"):
+        read_header(ImageRef(save(tmp_path / "image.nii", values(), change=change)))
+
+
 @pytest.mark.parametrize(("unit", "scale"), [("mm", 1), ("unknown", 1), ("meter", 1000), ("micron", 0.001)])
 def test_grids_are_in_millimetres(unit: str, scale: float, tmp_path: Path) -> None:
     grid = read_header(ImageRef(save(tmp_path / "image.nii", values(), change=with_units(unit)))).grid

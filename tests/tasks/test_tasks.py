@@ -63,6 +63,7 @@ def test_classes_of_a_classification_may_be_texts() -> None:
         ({"kind": "classification", "classes": ["a"]}, "at least 2"),
         ({"kind": "classification", "classes": {"a": False, "b": True}}, "received false, expected a whole number"),
         ({"kind": "classification", "classes": "a"}, "expected a mapping"),
+        ({"kind": "classification", "classes": {"1": 0, "2": 1}}, "'1' is a value of '2'"),
     ],
 )
 def test_what_classes_may_not_be(task: dict[str, Any], words: str) -> None:

@@ -42,7 +42,11 @@ class Augmenter:
     seed: int
 
     def __call__(self, batch: Batch, frame: Frame) -> Batch:
-        """The batch with changed images and targets; raises ConfigError for steps that cannot act on such a frame."""
+        """The batch with changed images and targets; raises ConfigError for steps that cannot act on such a frame.
+
+        The sizes are those of the batch: where whole cases are taken, they differ from one to the next.
+        """
+        frame = dataclasses.replace(frame, shape=tuple(batch.images.shape[2:]))
         faults = faults_of(self.steps, frame)
         if faults:
             raise ConfigError(faults)
@@ -67,7 +71,7 @@ class Augmenter:
 def faults_of(steps: Sequence[AugmentConfig], frame: Frame) -> list[Fault]:
     """Everything that keeps `steps` from acting on samples of this frame."""
     return [
-        Fault("augmentation", f"augment[{position}] ({step.kind})", message)
+        Fault("augmentation", f"data.augment.{position}", f"{step.kind}: {message}")
         for position, step in enumerate(steps)
         for message in step.faults(frame)
     ]

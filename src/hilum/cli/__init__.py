@@ -43,7 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verb = verbs.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name == wanted:
             importlib.import_module(f"hilum.cli.{name}").add_arguments(verb)
-    parsed = parser.parse_args(received)
+    parsed, left = parser.parse_known_args(received)
+    if left and (any(word.startswith("-") for word in left) or not hasattr(parsed, "overrides")):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left:  # argparse takes all of the last positionals before an option, and none after it
+        parsed.overrides = [*parsed.overrides, *left]
     if parsed.version:
         from hilum import __version__
 

@@ -144,7 +144,7 @@ class Store:
         digest = hashlib.sha256(self.settings.encode())
         digest.update(f"{case.label if isinstance(case.label, str) else ''}\n".encode())
         for ref in refs(case):
-            digest.update(self._file_sha256(ref.path).encode())
+            digest.update(f"{self._file_sha256(ref.path)}\0{ref.index}\n".encode())
         return digest.hexdigest()
 
     def _file_sha256(self, path: Path) -> str:

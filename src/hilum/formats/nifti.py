@@ -125,7 +125,12 @@ def _layout(path: Path, image: Any) -> tuple[Any, int, int]:
         raise DataError(
             f"{path}: shape {image.shape} is neither an image, a volume, a series of volumes nor a vector volume"
         )
-    scale = MILLIMETRES[image.header.get_xyzt_units()[0]]
+    try:
+        scale = MILLIMETRES[image.header.get_xyzt_units()[0]]
+    except KeyError as error:
+        raise DataError(
+            f"{path}: the header's unit of length has the code {error.args[0]}, which NIfTI does not know"
+        ) from error
     affine = np.diag([scale, scale, scale, 1.0]) @ image.affine
     return place(path, shape=(*sizes, 1)[:3], affine=affine, unit="mm"), channels, frames
 

@@ -44,6 +44,8 @@ def evaluate(
         raise SplitError(f"the split of {run.folder} has no {part} part; it has {there}")
     predictor = restored.predictor(restored.experiment.runtime.start(alone=True))
     metrics, notes = restored.experiment.metrics, [*cohort.notes, *split.notes]
+    if overrides:
+        notes.append(f"scored with other settings than those of the run: {' '.join(overrides)}")
     rows = _score(run, cases, part, predictor=predictor, metrics=metrics)
     if part == "test":  # written down before anybody can see a score
         scores = overall(summarise(rows, restored.problem, metrics=metrics, bootstrap=None))

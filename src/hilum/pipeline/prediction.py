@@ -109,7 +109,7 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
         like = case.images[0].path
         out = target / f"{case.id}{mask_suffix(like)}"
         write_mask_like(values, like, out)
-    except (DataError, RuntimeError, MemoryError, OSError) as error:
+    except Exception as error:  # whatever a file makes of a library: the batch goes on
         raise _Failed(
             stage, f"{type(error).__name__}: {error}" if not isinstance(error, DataError) else str(error)
         ) from error

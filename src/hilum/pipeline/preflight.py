@@ -58,12 +58,12 @@ def check(config_file: Path | str, overrides: Sequence[str] = (), *, say: Say = 
         study = make_study(experiment, cohort=cohort)
         study.dataset(tuple(case for part in study.split.parts.values() for case in part)).prepare()
     except (ConfigError, DataError) as error:
-        reading.faults += _placed(error, reading.document)
+        reading.faults += placed(error, reading.document)
         raise _all_of(reading, cohort, seconds=math.inf) from error
     try:
         verdict = _one_step(experiment, study)
     except ConfigError as error:
-        raise ConfigError(_placed(error, reading.document)) from error
+        raise ConfigError(placed(error, reading.document)) from error
     for part, cases in study.split.parts.items():
         say(f"{part}: {len(cases)} cases of {len({case.patient for case in cases})} patients")
     for note in study.notes:
@@ -158,7 +158,7 @@ def _summed_up(masks: dict[str, list[int]], problem: Problem) -> str:
     return f"label values {values} belong to no class (masks of {cases}); expected {problem.described()}"
 
 
-def _placed(error: HilumError, document: Document) -> list[Fault]:
+def placed(error: HilumError, document: Document) -> list[Fault]:
     """The faults of an error that arose beyond the file, each at the key that it names, or else at the data."""
     given = (
         error.faults if isinstance(error, ConfigError) else [Fault("", "data", line) for line in str(error).split("\n")]

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hilum.data.loader import Batches
+from hilum.errors import CheckpointError
 from hilum.inference.inputs import frames_of
+from hilum.pipeline.restore import problem_from
 from hilum.pipeline.study import Study
 from hilum.pipeline.validate import Validation
 from hilum.run import Run
@@ -34,8 +36,13 @@ class Session:
         file = self.run.checkpoint("last")
         if file.exists():
             tensors, facts = checkpoint.load(file, self.runtime.device)
+            if problem_from(facts["problem"]) != self.study.problem:
+                raise CheckpointError(
+                    f"{file} was trained with other classes, channels or dimensions: start a new run for those"
+                )
             self.trainer.restore(tensors, facts["position"])
-            self.best = facts["best"]
+            # Scores of two metrics cannot be compared: another monitor looks for its own best from here on.
+            self.best = facts["best"] if facts["best"].get("monitor") == self.study.experiment.monitor else {}
         if self.runtime.is_main:
             self.run.forget_after(self.trainer.position.epoch)
 
@@ -76,7 +83,7 @@ class Session:
     def _keep_best(self, epoch: int, score: float, loss: float) -> None:
         if not self._is_better(score, loss):
             return
-        self.best = {"epoch": epoch, "score": score, "loss": loss}
+        self.best = {"epoch": epoch, "monitor": self.study.experiment.monitor, "score": score, "loss": loss}
         if self.runtime.is_main:
             weights = self.trainer.scored_model.state_dict()
             self.run.save("best", tensors={"model": weights}, facts=self._facts)

@@ -49,7 +49,15 @@ class Study:
             ),
             seed=self.experiment.runtime.seed,
             memory_bytes=int(data.memory_gb * 2**30),
+            size_faults=self._size_faults,
         )
+
+    def _size_faults(self, size: tuple[int, ...]) -> list[str]:
+        """Why the network cannot take a sample of this size; only whole cases may have one of their own."""
+        network, mend = self.experiment.network, "; give data.patch.size, or end data.prepare with a resize step"
+        if network.needs_size and size != self.problem.size:
+            return [f"is {size} after preparation, this network takes {self.problem.size} only{mend}"]
+        return [f"{fault}{mend}" for fault in network.size_faults(size)]
 
     def batches(self, dataset: Dataset, runtime: Runtime) -> Batches:
         """Training batches.
@@ -122,6 +130,9 @@ def make_study(
         faults.append(Fault("configuration", "predict.flips", str(error)))
     if faults:
         raise ConfigError(faults)
+    # Written out, so that every later use takes the axis found here and not that of another case.
+    data = experiment.data.model_copy(update={"dims": problem.dims, "slice_axis": slice_axis})
+    experiment = experiment.model_copy(update={"data": data})
     return Study(experiment, cohort, split, Store(store.folder, problem, store.steps), problem, frame, slice_axis)
 
 

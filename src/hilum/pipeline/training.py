@@ -9,9 +9,11 @@ from typing import Any
 
 from hilum.augment.augmenter import Augmenter
 from hilum.case import Batch
+from hilum.config import read
 from hilum.data.splits.base import restore as restore_split
-from hilum.errors import CheckpointError, TrainingError
+from hilum.errors import CheckpointError, ConfigError, TrainingError
 from hilum.experiment import load
+from hilum.pipeline.preflight import placed
 from hilum.pipeline.provenance import hashes, provenance
 from hilum.pipeline.session import Session, make_session
 from hilum.pipeline.study import Study, make_study
@@ -36,8 +38,11 @@ def train(config_file: Path | str, overrides: Sequence[str] = (), *, overwrite: 
     experiment = load(Path(config_file), list(overrides))
     runtime = experiment.runtime.start()
     try:
-        study = runtime.main_first(lambda: make_study(experiment))
-        study.batches(study.dataset(study.split.part("train")), runtime)  # faults before a run folder is made
+        try:
+            study = runtime.main_first(lambda: make_study(experiment))
+            study.batches(study.dataset(study.split.part("train")), runtime)  # faults before a run folder is made
+        except ConfigError as error:
+            raise ConfigError(placed(error, read(config_file, overrides))) from error
         run = runtime.main_first(lambda: _new_run(study, runtime, overwrite=overwrite))
         return _continue(run, study, runtime, say=say)
     finally:
@@ -55,8 +60,8 @@ def resume(folder: Path | str, overrides: Sequence[str] = (), *, say: Say = prin
     try:
         notes = tuple(run.read_json(run.provenance).get("notes", ()))
         study = make_study(experiment, split_of=lambda cohort: restore_split(run.split, cohort.cases, notes=notes))
-        runtime.main_first(lambda: _join_lineage(run, study, overrides))
-        return _continue(run, study, runtime, say=say)
+        runtime.main_first(lambda: _refuse_other_data(run, study))
+        return _continue(run, study, runtime, say=say, overrides=overrides)
     finally:
         runtime.stop()
 
@@ -73,7 +78,6 @@ def _new_run(study: Study, runtime: Runtime, *, overwrite: bool) -> Run:
 def _resolved(study: Study, run: Run) -> dict[str, Any]:
     """The configuration with every default and finding written out; plugins are copied into the run."""
     data = study.experiment.model_dump(mode="json")
-    data["data"]["dims"], data["data"]["slice_axis"] = study.problem.dims, study.slice_axis
     data["plugins"] = []
     for plugin in study.experiment.plugins:
         copied = run.folder / "plugins" / plugin.name
@@ -83,25 +87,32 @@ def _resolved(study: Study, run: Run) -> dict[str, Any]:
     return data
 
 
-def _join_lineage(run: Run, study: Study, overrides: Sequence[str]) -> None:
-    """Refuse other data than the run was started with, and write down that it goes on."""
+def _refuse_other_data(run: Run, study: Study) -> None:
+    """Raise CheckpointError for other data or another split than the run was started with."""
     facts = run.read_json(run.provenance)
     for key, value in hashes(study).items():
         if facts.get(key) != value:
             what = key.removesuffix("_sha256")
             raise CheckpointError(f"the {what} of {run.folder} changed since it was started: start a new run instead")
+
+
+def _join_lineage(run: Run, study: Study, overrides: Sequence[str]) -> None:
+    """Write down that the run goes on, and with which settings."""
+    facts = run.read_json(run.provenance)
     facts["lineage"] = [*facts.get("lineage", []), {"time": now(), "overrides": list(overrides)}]
     run.write_json(run.provenance, facts)
     if overrides:
         run.write_config(_resolved(study, run))
 
 
-def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say) -> Run:
-    """Train from where the run stands to its end."""
+def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say, overrides: Sequence[str] | None = None) -> Run:
+    """Train from where the run stands to its end; `overrides` are those of a run that is resumed."""
     with StopRequest() as stop:
         try:
             session = make_session(run, study, runtime, stop=stop)
             session.restore()
+            if overrides is not None:  # not before: settings that the checkpoint refuses must not stay in the folder
+                runtime.main_first(lambda: _join_lineage(run, study, overrides))
             _train(session, stop)
         except Interrupted as interrupted:
             if runtime.is_main:

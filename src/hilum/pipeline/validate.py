@@ -102,7 +102,9 @@ class Validation:
         model.eval()
         with torch.no_grad():
             for index in range(len(self.dataset)):
-                batch = collate([self.dataset.sample(index, epoch=0, index=index)], epoch=0, indices=(index,))
+                # The number that the case has among those of all ranks: its sample must not depend on their count.
+                number = self.runtime.rank + index * self.runtime.world
+                batch = collate([self.dataset.sample(index, epoch=0, index=number)], epoch=0, indices=(number,))
                 losses.append(self._batch_loss(model, loss, batch))
         everywhere = [value for value in self.runtime.gather(losses) if math.isfinite(value)]
         return sum(everywhere) / len(everywhere) if everywhere else math.nan

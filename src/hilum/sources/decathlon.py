@@ -47,11 +47,15 @@ def _read_description(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: cannot be read ({error})") from error
     pairs = content.get("training") if isinstance(content, dict) else None
     if not isinstance(pairs, list) or not all(
-        isinstance(pair, dict) and {"image", "label"} <= set(pair) for pair in pairs
+        isinstance(pair, dict) and all(isinstance(pair.get(key), str) for key in ("image", "label")) for pair in pairs
     ):
         raise DataError(f"{path}: expected a list 'training' of pairs with 'image' and 'label'")
     modality = content.get("modality")
-    if not isinstance(modality, dict) or not modality or not all(number.isdecimal() for number in modality):
+    if (
+        not isinstance(modality, dict)
+        or not modality
+        or not all(number.isdecimal() and isinstance(name, str) for number, name in modality.items())
+    ):
         raise DataError(f"{path}: expected a mapping 'modality' from channel numbers to names")
     return dict(content)
 
