@@ -103,7 +103,8 @@ class Run:
 
     def write_rows(self, rows: Sequence[Row], part: str) -> None:
         """Put the rows of a part into the table of cases, in place of earlier ones of the same part."""
-        self.refuse_other_columns(rows[0], part)
+        if rows:
+            self.refuse_other_columns(rows[0], part)
         write_rows(self.cases, [*self._rows_of_others(part), *rows])
 
     def refuse_other_columns(self, row: Row, part: str) -> None:

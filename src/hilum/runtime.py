@@ -131,6 +131,14 @@ class Runtime:
             for buffer in model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
+    def highest(self, number: int) -> int:
+        """The highest of the ranks' numbers, on every rank."""
+        if self.world == 1:
+            return number
+        shared = torch.tensor(number, device=self.device)
+        torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
+        return int(shared)
+
     def gather(self, items: list[Item]) -> list[Item]:
         """The items of all ranks, in the order of the ranks, on every rank."""
         if self.world == 1:

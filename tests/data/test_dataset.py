@@ -191,19 +191,15 @@ def test_a_class_is_one_number(write_case: WriteCase, classification: Problem, t
     assert (sample.target.shape, sample.target.dtype, int(sample.target)) == ((), torch.int64, 1)
 
 
-def test_every_case_that_the_network_cannot_take_is_named(
+def test_every_case_that_does_not_fit_the_experiment_is_named(
     cases: list[Case], segmentation: Problem, tmp_path: Path, write_case: WriteCase
 ) -> None:
-    def faults(size: tuple[int, ...]) -> list[str]:
-        return [f"axis {axis} is {length}, which is odd" for axis, length in enumerate(size) if length % 2]
+    def faults(prepared: Prepared) -> list[str]:
+        shape = prepared.image.shape[1:]
+        return [f"axis {axis} is {length}, which is odd" for axis, length in enumerate(shape) if length % 2]
 
     store = Store(tmp_path / "cache", segmentation, [])
     several = [*cases, write_case("d", (11, 10, 8)), write_case("e", (12, 10, 7))]
-    whole = Dataset(several, store, sampling=Sampling(), seed=3, size_faults=faults)
     with pytest.raises(DataError) as caught:
-        whole.prepare()
+        Dataset(several, store, sampling=Sampling(), seed=3, case_faults=faults).prepare()
     assert str(caught.value).splitlines() == ["case d: axis 0 is 11, which is odd", "case e: axis 2 is 7, which is odd"]
-    slices = Dataset(several, store, sampling=Sampling(slice_axis=2), seed=3, size_faults=faults)
-    with pytest.raises(DataError, match=r"case d: axis 0 is 11, which is odd$"):
-        slices.prepare()
-    Dataset(several, store, sampling=Sampling(patch=(4, 4, 4)), seed=3, size_faults=faults).prepare()

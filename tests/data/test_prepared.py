@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from nibabel.nifti1 import Nifti1Image
 
+from hilum import registry
 from hilum.case import Case, ImageRef
 from hilum.data.prepared import Prepared, Store, data_sha256, prepare_case, read_target
 from hilum.errors import DataError
@@ -21,7 +22,7 @@ from hilum.prepare.base import PrepareConfig
 from hilum.prepare.window import WindowConfig
 from hilum.prepare.zscore import ZscoreConfig
 from hilum.problem import IGNORE, Problem
-from hilum.registry import load_plugin
+from hilum.registry import kinds, load_plugin
 from hilum.volume import Volume
 
 WriteCase = Callable[..., Case]
@@ -175,8 +176,9 @@ def test_the_class_of_a_case_belongs_to_its_key(write_case: WriteCase, classific
 
 
 def test_a_plugin_step_whose_code_changes_is_run_again(
-    write_case: WriteCase, segmentation: Problem, tmp_path: Path
+    write_case: WriteCase, segmentation: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(registry._REGISTRY, "prepare", dict(kinds("prepare")))  # other tests do not know its kinds
     code = (
         "from hilum.prepare.base import PrepareConfig\n"
         "from hilum.volume import Volume\n"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hilum.inference.windows import WEIGHT_FLOOR, gaussian_weights, predict_stack, predict_windows, window_starts
+from hilum.inference.windows import WEIGHT_FLOOR, gaussian_weights, predict_stack, window_starts
 
 
 def two_classes(windows: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ def test_voxelwise_network_gives_what_it_gives_on_the_whole_image(
 ) -> None:
     image = torch.randn(2, *shape, generator=torch.manual_seed(1))
     flips = [(0,), (0, 1)] if flipped else []
-    found = predict_windows(two_classes, image, window=window, overlap=0.5, batch_size=3, flips=flips)
+    found = predict_stack(two_classes, image[None], window=window, overlap=0.5, batch_size=3, flips=flips)[0]
     torch.testing.assert_close(found, two_classes(image[None])[0], rtol=1e-5, atol=1e-6)
     assert found.dtype == torch.float32
 
@@ -82,7 +82,7 @@ def test_convolution_equals_the_whole_image_away_from_the_window_borders() -> No
     convolution = torch.nn.Conv2d(1, 1, 3, padding=1)
     image = torch.randn(1, 12, 12, generator=torch.manual_seed(2))
     with torch.no_grad():
-        found = predict_windows(convolution, image, window=(12, 12), overlap=0.5, batch_size=1)
+        found = predict_stack(convolution, image[None], window=(12, 12), overlap=0.5, batch_size=1)[0]
         assert torch.equal(found, convolution(image[None])[0])
 
 
@@ -95,13 +95,13 @@ def test_windows_are_blended_as_by_brute_force() -> None:
             box = (slice(i, i + 6), slice(j, j + 4))
             total[:, box[0], box[1]] += ramp(image[None, :, box[0], box[1]])[0] * gaussian_weights(window)
             weight_sum[box] += gaussian_weights(window)
-    found = predict_windows(ramp, image, window=window, overlap=0.5, batch_size=4)
+    found = predict_stack(ramp, image[None], window=window, overlap=0.5, batch_size=4)[0]
     torch.testing.assert_close(found, total / weight_sum)
 
 
 def test_flips_average_the_mirrored_predictions() -> None:
     image = torch.randn(1, 6, 6, generator=torch.manual_seed(4))
-    found = predict_windows(ramp, image, window=(6, 6), overlap=0.0, batch_size=1, flips=[(0,)])
+    found = predict_stack(ramp, image[None], window=(6, 6), overlap=0.0, batch_size=1, flips=[(0,)])[0]
     expected = (ramp(image[None]) + ramp(image[None].flip(2)).flip(2))[0] / 2
     torch.testing.assert_close(found, expected)
 
@@ -111,7 +111,8 @@ def test_a_stack_is_its_images_one_by_one(batch_size: int) -> None:
     images = torch.randn(4, 2, 10, 9, generator=torch.manual_seed(5))
     found = predict_stack(two_classes, images, window=(6, 16), overlap=0.25, batch_size=batch_size)
     for image, one in zip(images, found, strict=True):
-        torch.testing.assert_close(one, predict_windows(two_classes, image, window=(6, 16), overlap=0.25, batch_size=2))
+        alone = predict_stack(two_classes, image[None], window=(6, 16), overlap=0.25, batch_size=2)[0]
+        torch.testing.assert_close(one, alone)
 
 
 def test_each_window_is_seen_once_and_batches_are_full() -> None:
@@ -127,6 +128,6 @@ def test_each_window_is_seen_once_and_batches_are_full() -> None:
 
 def test_half_precision_networks_are_accumulated_in_float32() -> None:
     image = torch.randn(2, 9, 9, generator=torch.manual_seed(6))
-    found = predict_windows(lambda x: two_classes(x).bfloat16(), image, window=(4, 4), overlap=0.5, batch_size=8)
+    found = predict_stack(lambda x: two_classes(x).bfloat16(), image[None], window=(4, 4), overlap=0.5, batch_size=8)[0]
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, two_classes(image[None])[0], rtol=0, atol=4e-3)  # bfloat16 has 8 bits

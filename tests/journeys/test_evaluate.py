@@ -71,3 +71,9 @@ def test_mistakes_are_messages(hilum: Hilum, own_run: Path, tmp_path: Path) -> N
     for file in (own_run / "checkpoints").iterdir():
         file.unlink()
     hilum("evaluate", own_run).refuses("no such checkpoint")
+
+
+def test_scores_under_other_settings_say_so(hilum: Hilum, own_run: Path) -> None:
+    done = hilum("evaluate", own_run, "predict.overlap=0.25")
+    assert done.code == 0, done.text
+    assert "note: scored with other settings than those of the run: predict.overlap=0.25" in done.out

@@ -150,3 +150,27 @@ def test_resume_says_what_it_cannot_do(hilum: Hilum, own_run: Path, tmp_path: Pa
     hilum("train", own_run / "config.yaml", "--resume", own_run).refuses("config.yaml")
     hilum("train", "--resume", own_run, "network.channels=[4, 6]").refuses("another network")
     hilum("train", "--resume", own_run, "optimizer.lr=high").refuses("optimizer.lr")
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("network.channels=[8, 8]", "another network"),
+        ("task.classes={background: 0, lesion: 2, organ: 1}", "other classes"),
+    ],
+)
+def test_a_refused_resume_leaves_the_run_as_it_was(hilum: Hilum, own_run: Path, word: str, reason: str) -> None:
+    before = {file: file.read_bytes() for file in own_run.rglob("*") if file.is_file()}
+    hilum("train", "--resume", own_run, "train.epochs=9", word).refuses(reason)
+    assert {file: file.read_bytes() for file in own_run.rglob("*") if file.is_file()} == before
+
+
+def test_another_monitor_looks_for_its_own_best(hilum: Hilum, own_run: Path) -> None:
+    from hilum.training.checkpoint import load
+
+    epochs = len(read_log(own_run))
+    resumed = hilum("train", "--resume", own_run, f"train.epochs={epochs + 1}", "metrics=[iou]")
+    assert resumed.code == 0, resumed.text
+    best = load(own_run / "checkpoints" / "last.pt")[1]["best"]
+    assert (best["monitor"], best["epoch"]) == ("iou", epochs)
+    assert best["score"] == read_log(own_run)[-1]["val_iou"]

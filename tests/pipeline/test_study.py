@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from hilum.errors import ConfigError
+from hilum.errors import ConfigError, DataError
 from hilum.experiment import Experiment, load
 from hilum.pipeline.study import Study, make_study
 
@@ -95,3 +96,30 @@ def test_a_batch_is_shared_evenly_or_refused(make: Make) -> None:
     runtime = Runtime(torch.device("cpu"), "float32", seed=1, rank=0, world=2)
     with pytest.raises(ConfigError, match="multiple of the 2 processes"):
         study.batches(study.dataset(study.cohort.cases), runtime)
+
+
+def test_whole_cases_that_the_network_cannot_pool_are_named(make: Make) -> None:
+    study = make((16, 15, 16), (1.0, 1.0, 1.0), "data.patch.size=[8, 8, 8]")
+    whole = replace(study, experiment=experiment_without_patch(study))
+    with pytest.raises(DataError, match=r"case i0: patch axis 1 is 15.*\n.*case i1"):
+        whole.dataset(whole.cohort.cases).prepare()
+
+
+def experiment_without_patch(study: Study) -> Experiment:
+    data = study.experiment.data.model_copy(update={"patch": None})
+    return study.experiment.model_copy(update={"data": data})
+
+
+@pytest.mark.parametrize("flips", [True, False])
+def test_mirroring_needs_the_same_axes_in_all_cases(make: Make, tmp_path: Path, flips: bool) -> None:
+    augment = ["data.augment=[{kind: flip, axes: [left_right]}]"] if flips else []
+    study = make((16, 16, 16), (1.0, 1.0, 1.0), "data.split=all", *augment)
+    turned = np.diag([1.0, 1.0, 1.0, 1.0])[[1, 0, 2, 3]]  # i points to the front, j to the right
+    for name in ("i2", "m2"):
+        nib.save(nib.Nifti1Image(np.ones((16, 16, 16), np.uint8), turned), tmp_path / f"{name}.nii.gz")
+    cases = study.dataset(study.cohort.cases)
+    if flips:
+        with pytest.raises(DataError, match=r"case i2: has the axes i, j, k.*canonical"):
+            cases.prepare()
+    else:
+        cases.prepare()

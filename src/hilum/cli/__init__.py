@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.verb is None:
         parser.print_help()
         return 2
+    if parsed.verb != "train" and os.environ.get("WORLD_SIZE", "1") != "1":
+        parser.error(f"only `train` works on several processes: run `hilum {parsed.verb}` without torchrun")
     return _guarded(parsed)
 
 

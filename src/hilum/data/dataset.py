@@ -59,15 +59,15 @@ class Dataset:
         sampling: Sampling,
         seed: int,
         memory_bytes: int = 2 * 2**30,
-        size_faults: Callable[[tuple[int, ...]], list[str]] | None = None,
+        case_faults: Callable[[Prepared], list[str]] | None = None,
     ) -> None:
-        """`size_faults` says why the network cannot take a sample of a size; `prepare` asks it."""
+        """`case_faults` says why a prepared case does not fit the experiment; `prepare` asks it."""
         self.cases = tuple(cases)
         self.store = store
         self.sampling = sampling
         self.seed = seed
         self.memory_bytes = memory_bytes
-        self._size_faults = size_faults
+        self._case_faults = case_faults
         self._kept: OrderedDict[int, Prepared] = OrderedDict()
         self._kept_bytes = 0
         self._lock = Lock()
@@ -130,9 +130,8 @@ class Dataset:
     def _fault(self, index: int) -> str | None:
         """Why a case cannot be used. Keeps no case alive: what is over the memory limit is let go."""
         try:
-            shape = self.prepared(index).image.shape[1:]
+            prepared = self.prepared(index)
         except DataError as error:
             return str(error)
-        size = tuple(n for axis, n in enumerate(self.sampling.size(shape)) if axis != self.sampling.slice_axis)
-        faults = self._size_faults(size) if self._size_faults is not None else []
+        faults = self._case_faults(prepared) if self._case_faults is not None else []
         return f"case {self.cases[index].id}: {'; '.join(faults)}" if faults else None

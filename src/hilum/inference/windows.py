@@ -47,20 +47,6 @@ def gaussian_weights(window: Sequence[int]) -> Tensor:
     return weights.clamp_(min=WEIGHT_FLOOR)
 
 
-def predict_windows(
-    network: Callable[[Tensor], Tensor],
-    image: Tensor,
-    *,
-    window: Sequence[int],
-    overlap: float,
-    batch_size: int,
-    flips: Sequence[tuple[int, ...]] = (),
-) -> Tensor:
-    """Probabilities (num_outputs, *spatial), float32, of an image (C, *spatial); see `predict_stack`."""
-    stack = predict_stack(network, image[None], window=window, overlap=overlap, batch_size=batch_size, flips=flips)
-    return stack[0]
-
-
 def predict_stack(
     network: Callable[[Tensor], Tensor],
     images: Tensor,

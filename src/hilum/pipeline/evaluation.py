@@ -50,7 +50,7 @@ def evaluate(
     if part == "test":  # written down before anybody can see a score
         scores = overall(summarise(rows, restored.problem, metrics=metrics, bootstrap=None))
         looks = run.record_test_look(
-            config_sha256=config_sha256(run), checkpoint_sha256=restored.weights_sha256, scores=scores
+            config_sha256=config_sha256(run, overrides), checkpoint_sha256=restored.weights_sha256, scores=scores
         )
         times = "once" if looks == 1 else f"{looks} times"
         notes.append(f"the test part of this run has been looked at {times}")

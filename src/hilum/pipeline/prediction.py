@@ -14,7 +14,7 @@ import numpy as np
 from hilum.case import Case
 from hilum.data.prepared import file_sha256
 from hilum.errors import DataError
-from hilum.formats.reading import read_image
+from hilum.formats.reading import read_header, read_image
 from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.inference.inputs import find_inputs
 from hilum.inference.predictor import Predictor
@@ -92,7 +92,8 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
     """The row of one case, its output written. Raises _Failed with the stage at which it could not go on."""
     stage = "reading"
     try:
-        digest = file_sha256(case.images[0].path)
+        digest = " ".join(file_sha256(path) for path in dict.fromkeys(ref.path for ref in case.images))
+        _refuse_more_frames(case)
         image = read_image(case.images)
         if len(image.tensor) != predictor.problem.num_channels:
             raise DataError(f"has {len(image.tensor)} channels, the network takes {predictor.problem.num_channels}")
@@ -120,6 +121,13 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
     return row | {
         f"{name}_{unit}": float(count * size) for name, count in zip(predictor.problem.foreground, inside, strict=True)
     }
+
+
+def _refuse_more_frames(case: Case) -> None:
+    """Raise DataError where a 4-D file holds other frames than the network's channels."""
+    frames = read_header(case.images[0]).frames
+    if case.images[0].index is not None and case.images[0].key is None and frames != len(case.images):
+        raise DataError(f"{case.images[0].path}: holds {frames} frames, this network takes {len(case.images)}")
 
 
 def _write_tables(target: Path, results: Sequence[Row], failures: Sequence[Row]) -> None:

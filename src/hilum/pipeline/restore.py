@@ -98,6 +98,6 @@ def make_predictor(
     )
 
 
-def config_sha256(run: Run) -> str:
-    """The hash of the resolved configuration."""
-    return hashlib.sha256(run.config.read_bytes()).hexdigest()
+def config_sha256(run: Run, overrides: Sequence[str] = ()) -> str:
+    """The hash of the resolved configuration and of what overrides it."""
+    return hashlib.sha256(run.config.read_bytes() + "\n".join(overrides).encode()).hexdigest()

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hilum.augment.augmenter import faults_of
-from hilum.augment.base import Frame
+from hilum.augment.base import FlipAugment, Frame
 from hilum.case import Case, Cohort
 from hilum.data.dataset import Dataset, Sampling
 from hilum.data.loader import Batches
-from hilum.data.prepared import Store
+from hilum.data.prepared import Prepared, Store
 from hilum.data.splits.base import Split
 from hilum.errors import ConfigError, Fault
 from hilum.experiment import Experiment, section_faults
@@ -36,21 +36,40 @@ class Study:
         """What every report has to say about these data."""
         return (*self.cohort.notes, *self.split.notes)
 
+    @property
+    def sampling(self) -> Sampling:
+        """What of a case becomes a sample."""
+        patch = self.experiment.data.patch
+        return Sampling(
+            patch=patch.size if patch else None,
+            foreground=patch.foreground if patch else 0.0,
+            slice_axis=self.slice_axis,
+        )
+
     def dataset(self, cases: tuple[Case, ...]) -> Dataset:
         """Samples of cases, drawn as the data section says."""
-        data = self.experiment.data
         return Dataset(
             cases,
             self.store,
-            sampling=Sampling(
-                patch=data.patch.size if data.patch else None,
-                foreground=data.patch.foreground if data.patch else 0.0,
-                slice_axis=self.slice_axis,
-            ),
+            sampling=self.sampling,
             seed=self.experiment.runtime.seed,
-            memory_bytes=int(data.memory_gb * 2**30),
-            size_faults=self._size_faults,
+            memory_bytes=int(self.experiment.data.memory_gb * 2**30),
+            case_faults=self._case_faults,
         )
+
+    def _case_faults(self, prepared: Prepared) -> list[str]:
+        """Why a case does not fit: a size that the network cannot take, or axes that mean something else."""
+        whole = self.sampling.size(prepared.image.shape[1:])
+        size = tuple(length for axis, length in enumerate(whole) if axis != self.slice_axis)
+        axes = Frame.of(prepared.grid, size, slice_axis=2 if self.slice_axis is None else self.slice_axis).axes
+        flips = any(isinstance(step, FlipAugment) for step in self.experiment.data.augment)
+        faults = self._size_faults(size)
+        if axes != self.frame.axes and (flips or self.experiment.predict.flips):
+            faults.append(
+                f"has the axes {', '.join(axes)}, the first training case {', '.join(self.frame.axes)}; mirroring "
+                "needs the same for all: begin data.prepare with {kind: canonical}"
+            )
+        return faults
 
     def _size_faults(self, size: tuple[int, ...]) -> list[str]:
         """Why the network cannot take a sample of this size; only whole cases may have one of their own."""

@@ -162,6 +162,7 @@ def _train(session: Session, stop: StopRequest) -> None:
 
     def after_step(loss: float, waiting: float) -> None:
         progress.step(loss, waiting)
+        stop.signum = session.runtime.highest(stop.signum or 0) or None  # all ranks stop after the same step
         if stop.signum is not None:
             session.save_last()
             stop.check()

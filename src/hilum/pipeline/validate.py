@@ -75,7 +75,7 @@ class Validation:
             yield from self._class_rows(predictor)
             return
         for index, case in enumerate(self.dataset.cases):
-            self.stop.check()
+            self._stop_if_asked()
             prepared, truth = self.dataset.prepared(index), _read_truth(case)
             volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
             predicted = to_source(predictor.probabilities(volume), truth.grid, study.problem)
@@ -87,7 +87,7 @@ class Validation:
         """Images of one shape pass the network together."""
         waiting: list[Prepared] = []
         for index in range(len(self.dataset)):
-            self.stop.check()
+            self._stop_if_asked()
             prepared = self.dataset.prepared(index)
             if waiting and (len(waiting) == TOGETHER or waiting[0].image.shape != prepared.image.shape):
                 yield from _class_rows_of(waiting, predictor)
@@ -95,6 +95,11 @@ class Validation:
             waiting.append(prepared)
         if waiting:
             yield from _class_rows_of(waiting, predictor)
+
+    def _stop_if_asked(self) -> None:
+        """Stop between two cases; several ranks go on to the next step, where all of them stop together."""
+        if self.runtime.world == 1:
+            self.stop.check()
 
     def _loss(self, model: nn.Module, loss: nn.Module) -> float:
         """The mean loss over one sample of each validation case, drawn once and for all, not augmented."""
