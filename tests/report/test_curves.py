@@ -60,3 +60,19 @@ def test_the_picture_is_the_same_every_time(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         learning_curves(FULL, tmp_path / name, best_epoch=3)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_one_epoch_has_ticks_a_whole_epoch_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All panels share their axis; limits of matplotlib's own choice lie 1e-17 apart around a single epoch."""
+    from matplotlib.figure import Figure
+
+    limits = []
+    save = Figure.savefig
+
+    def look_and_save(picture: Figure, *args: Any, **settings: Any) -> None:
+        limits.append(picture.axes[0].get_xlim())
+        save(picture, *args, **settings)
+
+    monkeypatch.setattr(Figure, "savefig", look_and_save)
+    learning_curves(FULL[:1], tmp_path / "one.png", best_epoch=0)
+    assert limits == [(-1.0, 1.0)]

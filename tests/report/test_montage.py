@@ -11,7 +11,7 @@ from PIL import Image
 from hilum.report.figures import OVERLAY_PALETTE, colours
 from hilum.report.montage import FILL, MontageCase, montage, worst_median_best
 
-NAMES = {0: "background", 1: "organ", 5: "lesion"}
+NAMES = {1: "organ", 5: "lesion"}
 
 
 def tinted(picture: Path, colour: str) -> np.ndarray:
@@ -123,3 +123,11 @@ def test_nothing_predicted_is_still_a_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 105])
 def test_every_structure_has_its_own_colour(count: int) -> None:
     assert len(set(colours(count))) == count
+
+
+def test_a_structure_whose_label_value_is_0_is_shown(tmp_path: Path) -> None:
+    """Membranes are 0 in their masks, and the background of the scores is 255."""
+    labels = np.full((30, 30, 1), 255, dtype=np.uint8)
+    labels[5:25, 5:25] = 0
+    montage([case(labels, labels)], tmp_path / "m.png", {0: "membrane"})
+    assert tinted(tmp_path / "m.png", OVERLAY_PALETTE[0]).sum() > 1000

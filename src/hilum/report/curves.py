@@ -41,6 +41,8 @@ def learning_curves(log: Sequence[Mapping[str, Any]], out: Path, *, best_epoch: 
         grid = picture.subplots(rows, columns, squeeze=False, sharex=True).ravel()
         for axes, panel in zip(grid, panels, strict=False):
             _draw(axes, panel, best_epoch)
+        if len(epochs := {float(record["epoch"]) for record in log}) == 1:  # one epoch: ticks would be 1e-17 apart
+            grid[0].set_xlim(min(epochs) - 1, min(epochs) + 1)
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         for axes in grid[max(len(panels) - columns, 0) : len(panels)]:

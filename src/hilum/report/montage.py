@@ -84,10 +84,9 @@ def worst_median_best(scores: Mapping[str, float], *, better: str = "higher") ->
 def montage(cases: Sequence[MontageCase], out: Path, class_names: Mapping[int, str]) -> None:
     """Writes a PNG with a row a case, in the plane and slice that show most, with truth and prediction in colour.
 
-    `class_names` gives the name of each label value; 0 is background and may be left out.
+    `class_names` gives the name of each label value of a structure: without the background, whatever its value is.
     """
-    names = {value: name for value, name in class_names.items() if value != 0}
-    tints = dict(zip(names, colours(len(names)), strict=True))
+    tints = dict(zip(class_names, colours(len(class_names)), strict=True))
     with_truth = any(case.truth is not None for case in cases)
     titles = ["image", "truth", "prediction, outline: truth"] if with_truth else ["image", "prediction"]
     width = TEXT_INCH + CELL_INCH * len(titles)
@@ -98,10 +97,10 @@ def montage(cases: Sequence[MontageCase], out: Path, class_names: Mapping[int, s
         grid = picture.subplots(len(cases), len(ratios), squeeze=False, gridspec_kw={"width_ratios": ratios})
         for row, case in zip(grid, cases, strict=True):
             _caption(row[0], case)
-            _row(row[1:], _view(case, list(names)), tints, with_truth=with_truth)
+            _row(row[1:], _view(case, list(class_names)), tints, with_truth=with_truth)
         for axes, title in zip(grid[0][1:], titles, strict=True):
             axes.set_title(title, loc="center", fontweight="normal")
-        _legend(picture, names, tints, with_truth=with_truth)
+        _legend(picture, class_names, tints, with_truth=with_truth)
 
 
 def _row(row: Sequence[Axes], view: View, tints: Mapping[int, str], *, with_truth: bool) -> None:
