@@ -17,7 +17,7 @@ from hilum.networks.base import NetworkConfig
 from hilum.optim.optimizers import OptimizerConfig
 from hilum.optim.schedules import ScheduleConfig
 from hilum.problem import Problem
-from hilum.registry import kinds, load_plugin
+from hilum.registry import DEFAULT_KINDS, kinds, load_plugin
 from hilum.runtime import RuntimeConfig
 from hilum.settings import Settings
 from hilum.tasks.base import TaskConfig
@@ -65,9 +65,9 @@ class Experiment(Settings):
         BeforeValidator(_as_list, json_schema_input_type=MetricConfig | tuple[MetricConfig, ...]),
     ]
     """The scores; the first one chooses the best checkpoint."""
-    optimizer: OptimizerConfig = Field(default="adamw", validate_default=True)
+    optimizer: OptimizerConfig = Field(default=DEFAULT_KINDS["optimizers"], validate_default=True)
     """How gradients change the weights."""
-    schedule: ScheduleConfig = Field(default="cosine", validate_default=True)
+    schedule: ScheduleConfig = Field(default=DEFAULT_KINDS["schedules"], validate_default=True)
     """How the learning rate changes over the run."""
     train: TrainConfig = TrainConfig()
     """How long and how carefully to optimize."""

@@ -32,6 +32,8 @@ FAMILIES: dict[str, str] = {
 }
 PLUGIN = "hilum_plugin_"
 """What the module names of plugins start with."""
+# The kind of a family whose section may be left out, or may name settings only.
+DEFAULT_KINDS = {"optimizers": "adamw", "schedules": "cosine", "splits": "holdout"}
 _REGISTRY: dict[str, dict[str, type["Component"]]] = {family: {} for family in FAMILIES}
 
 
@@ -88,7 +90,7 @@ def parse(family: str, value: Any) -> Component:
     choice = ", ".join(members)
     if not isinstance(value, dict):
         _refuse((), f"received {received(value)}, expected a mapping with a kind, one of {choice}", value)
-    kind = value.get("kind")
+    kind = value.get("kind", DEFAULT_KINDS.get(family))
     if kind is None:
         _refuse(("kind",), f"is required and missing, expected one of {choice}", value)
     if not isinstance(kind, str) or kind not in members:
@@ -167,7 +169,8 @@ def _kind_schema(member: type[Component], handler: GetJsonSchemaHandler) -> dict
     target = handler.resolve_ref_schema(schema)
     kind = {"const": member.kind, "description": summary(member)}
     target["properties"] = {"kind": kind, **target.get("properties", {})}
-    target["required"] = ["kind", *(name for name in target.get("required", []) if name != "kind")]
+    given = [] if DEFAULT_KINDS.get(member.family) == member.kind else ["kind"]
+    target["required"] = [*given, *(name for name in target.get("required", []) if name != "kind")]
     return schema
 
 

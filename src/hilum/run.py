@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,7 +84,11 @@ class Run:
 
     def read_json(self, file: Path) -> dict[str, Any]:
         """A JSON file of the run; empty where it does not exist yet."""
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        try:
+            content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        except ValueError as error:
+            raise CheckpointError(f"{file} is damaged ({error}): bring it back from a copy, or remove it") from error
+        return dict(content)
 
     def write_split(self, table: str) -> None:
         """Write the division of the patients."""
@@ -137,6 +142,32 @@ class Run:
             checkpoint_sha256=checkpoint_sha256,
             scores=scores,
         )
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a run folder; a process that dies leaves no lock behind.
+
+    Raises ConfigError where another one is at work there, or where the place cannot be written.
+    """
+    import fcntl
+
+    beside = folder.with_name(f".{folder.name}.lock")
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        handle = beside.open("w")
+    except OSError as error:
+        raise ConfigError(
+            f"the run folder {folder} cannot be written: {error.strerror}; choose another with runs=FOLDER"
+        ) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(
+                f"another process is training in {folder}: wait for it, stop it, or take another name (name=...)"
+            ) from error
+        yield
 
 
 def create(folder: Path, *, overwrite: bool) -> Run:

@@ -163,3 +163,12 @@ def test_dump_and_read_give_the_same_experiment(data: dict[str, Any]) -> None:
     reading = validate(document, Experiment)
     assert reading.faults == []
     assert reading.model == first
+
+
+def test_settings_of_a_section_that_the_file_leaves_out_can_be_overridden(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(GOOD)
+    plain, changed = load(file), load(file, ["schedule.warmup=3", "optimizer.lr=0.25", "data.split.val=0.1"])
+    assert (changed.schedule.kind, changed.optimizer.kind, changed.data.split.kind) == ("cosine", "adamw", "holdout")
+    assert (changed.schedule.warmup, changed.optimizer.lr) == (3, 0.25)
+    assert plain.schedule.warmup == 0

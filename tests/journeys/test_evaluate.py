@@ -77,3 +77,8 @@ def test_scores_under_other_settings_say_so(hilum: Hilum, own_run: Path) -> None
     done = hilum("evaluate", own_run, "predict.overlap=0.25")
     assert done.code == 0, done.text
     assert "note: scored with other settings than those of the run: predict.overlap=0.25" in done.out
+
+
+def test_a_missing_best_checkpoint_is_not_replaced_by_the_last(hilum: Hilum, own_run: Path) -> None:
+    (own_run / "checkpoints" / "best.pt").unlink()
+    hilum("evaluate", own_run).refuses("best.pt is missing")

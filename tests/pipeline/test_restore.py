@@ -6,11 +6,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hilum.errors import ConfigError
 from hilum.pipeline.demo import demo, shipped_config
-from hilum.pipeline.pictures import painted_names
+from hilum.pipeline.pictures import painted
 from hilum.pipeline.restore import problem_from
 from hilum.problem import Problem
 
@@ -26,9 +27,10 @@ def test_a_problem_comes_back_from_json_as_it_was(problem: Problem) -> None:
     assert problem_from(json.loads(json.dumps(asdict(problem)))) == problem
 
 
-def test_each_label_value_is_named_once() -> None:
-    assert painted_names(PROBLEMS[0]) == {1: "core", 4: "core"}
-    assert painted_names(PROBLEMS[1]) == {1: "whole", 2: "core"}
+def test_a_picture_shows_each_structure_once_and_the_innermost_region() -> None:
+    values = np.array([[[0], [1], [4], [255]]])
+    assert painted(values, PROBLEMS[0]).ravel().tolist() == [0, 1, 1, 0]  # one class of two values
+    assert painted(np.array([[[0], [1], [2]]]), PROBLEMS[1]).ravel().tolist() == [0, 1, 2]  # whole, core within it
 
 
 def test_the_demo_is_shipped_as_it_stands_in_the_repository() -> None:

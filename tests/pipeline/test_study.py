@@ -123,3 +123,14 @@ def test_mirroring_needs_the_same_axes_in_all_cases(make: Make, tmp_path: Path, 
             cases.prepare()
     else:
         cases.prepare()
+
+
+def test_other_channels_and_other_sizes_are_found_before_training(make: Make, tmp_path: Path) -> None:
+    study = make((16, 16, 16), (1.0, 1.0, 1.0), "data.split=all", "data.batch_size=2")
+    for name in ("i1", "m1"):
+        nib.save(nib.Nifti1Image(np.ones((16, 16, 8), np.uint8), np.eye(4)), tmp_path / f"{name}.nii.gz")
+    with pytest.raises(DataError, match=r"case i1: is \(16, 16, 8\).*batch_size=1"):
+        study.dataset(study.cohort.cases).prepare()
+    two = replace(study, problem=replace(study.problem, channels=("a", "b")))
+    with pytest.raises(DataError, match="case i0: has 1 channels, the first training case 2"):
+        two.dataset(study.cohort.cases[:1]).prepare()

@@ -1,6 +1,8 @@
 """The run folder: made once, replaced only when it certainly is one, and whole after every write."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from hilum.config import read
 from hilum.errors import CheckpointError, ConfigError, DataError
 from hilum.evaluation.ledger import count_looks
 from hilum.evaluation.rows import Row
-from hilum.run import Run, create, now, open_run, write_text
+from hilum.run import Run, create, lock, now, open_run, write_text
 from hilum.training import checkpoint
 
 
@@ -216,3 +218,19 @@ def test_a_text_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, mon
 
 def test_the_time_is_in_utc() -> None:
     assert now().endswith("+00:00")
+
+
+def test_a_run_folder_is_trained_in_by_one_process_at_a_time(run_folder: Path) -> None:
+    code = "import sys; from pathlib import Path; from hilum.run import lock\nwith lock(Path(sys.argv[1])): pass"
+    words = [sys.executable, "-c", code, str(run_folder)]
+    with lock(run_folder):
+        other = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "another process is training" in other.stderr
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def test_a_damaged_json_file_is_named(run_folder: Path) -> None:
+    run = made(run_folder)
+    run.summary.write_text("{")
+    with pytest.raises(CheckpointError, match=r"summary\.json is damaged"):
+        run.read_json(run.summary)

@@ -116,7 +116,7 @@ def test_all_missing_files_are_counted_and_five_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "settings", "message"),
     [
-        ("b/001.png,m/9.png,1,sick,1,train,3", {}, r"ids must be unique, found more than once: 001$"),
+        ("b/001.png,m/9.png,1,sick,1,train,3", {}, r"ids must be unique, found more than once: 001; "),
         ("b/004.png,m/9.png,,sick,1,train,3", {}, "empty cells: who in line 5"),
         ("b/004.png,m/9.png,1,,1,train,3", {}, "empty cells: class in line 5"),
         (

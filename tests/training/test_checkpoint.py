@@ -120,3 +120,15 @@ def test_the_hash_sees_names_shapes_and_types_but_not_order_or_strides() -> None
         {**{key: value for key, value in STATE.items() if key != "count"}, "counts": STATE["count"]},
     ]
     assert len({reference, *map(weights_sha256, others)}) == 5
+
+
+def test_one_changed_byte_of_a_weight_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "last.pt"
+    weights = torch.arange(4096, dtype=torch.float32)
+    save(file, tensors={"model": {"weight": weights}, "optimizer": {"state": {0: weights + 1}}}, facts={})
+    content = bytearray(file.read_bytes())
+    place = content.index(weights.numpy().tobytes()) + 100
+    content[place] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        load(file)

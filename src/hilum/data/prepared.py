@@ -20,6 +20,7 @@ import torch
 from hilum.case import Case, ImageRef
 from hilum.data.patches import structure_voxels
 from hilum.errors import DataError
+from hilum.formats.base import described
 from hilum.formats.reading import read_image, read_mask
 from hilum.prepare.base import PrepareConfig
 from hilum.problem import IGNORE, Problem
@@ -58,8 +59,8 @@ def prepare_case(case: Case, problem: Problem, steps: Sequence[PrepareConfig]) -
         target = read_target(case, problem)
         if isinstance(target, Volume) and not target.grid.matches(image.grid):
             raise DataError(
-                f"image and mask lie on different grids: shapes {image.grid.shape} and {target.grid.shape}, spacings "
-                f"{_rounded(image.grid.spacing)} and {_rounded(target.grid.spacing)}; resample one onto the other"
+                f"image and mask lie on different grids: {described(image.grid)} and {described(target.grid)}; "
+                "resample one onto the other"
             )
         mask = target if isinstance(target, Volume) else None
         for step in steps:
@@ -233,7 +234,3 @@ def _read(case: Case, file: Path, problem: Problem) -> Prepared:
 
 def _smallest(target: npt.NDArray[np.int16]) -> npt.NDArray[np.int8] | npt.NDArray[np.int16]:
     return target.astype(np.int8) if target.min() >= IGNORE and target.max() <= np.iinfo(np.int8).max else target
-
-
-def _rounded(values: Iterable[float]) -> tuple[float, ...]:
-    return tuple(round(value, 4) for value in values)

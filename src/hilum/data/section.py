@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from hilum.augment.base import AugmentConfig
 from hilum.data.splits.base import SplitConfig
 from hilum.prepare.base import PrepareConfig
+from hilum.registry import DEFAULT_KINDS
 from hilum.settings import Settings
 from hilum.sources.base import SourceConfig
 
@@ -30,7 +31,7 @@ class DataConfig(Settings):
 
     source: SourceConfig
     """Where the files, the labels and the patients are listed."""
-    split: SplitConfig = Field(default="holdout", validate_default=True)
+    split: SplitConfig = Field(default=DEFAULT_KINDS["splits"], validate_default=True)
     """How patients are divided into train, val and test."""
     prepare: tuple[PrepareConfig, ...] = ()
     """Deterministic steps on every case, in this order; computed once."""

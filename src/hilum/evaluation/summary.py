@@ -35,6 +35,8 @@ ONE_CLASS = "undefined: only one class present"
 CLASS_NEVER = "undefined: its class never occurs"
 ONE_PATIENT = "one patient: no interval"
 BOOTSTRAP = Bootstrap()
+UNSTABLE_SHARE = 0.05
+"""An interval is called unstable where it is undefined in more of the resamples than this."""
 UNITS_MIXED = "some cases are in mm and some in pixels: their distances and tolerances are not comparable"
 
 
@@ -172,6 +174,12 @@ def _classification(
             )
         for name, value in metric.score(truth, probabilities, problem.classes).items():
             summary["overall"][name] = _score(value, drawn.get(name), bootstrap)
+            undefined = summary["overall"][name].get("resamples_undefined", 0)
+            if bootstrap is not None and undefined > UNSTABLE_SHARE * bootstrap.resamples:
+                summary["notes"].append(
+                    f"{name}: undefined in {undefined} of {bootstrap.resamples} resamples of so few patients, "
+                    "do not rely on its interval"
+                )
             if np.isnan(value):
                 summary["overall"][name]["note"] = ONE_CLASS if np.count_nonzero(sizes) == 1 else CLASS_NEVER
     return summary

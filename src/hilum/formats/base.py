@@ -58,6 +58,12 @@ def place(path: Path, *, shape: tuple[int, ...], affine: npt.ArrayLike, unit: Un
         raise DataError(f"{path}: {error}") from error
 
 
+def described(grid: Grid) -> str:
+    """A grid in words, for messages about two that differ."""
+    spacing = tuple(round(step, 4) for step in grid.spacing)
+    return f"shape {grid.shape}, spacing {spacing}, affine {grid.affine.round(4).tolist()}"
+
+
 def reason(error: Exception) -> str:
     """What a library said about a broken file, on one line, with the kind of error where it says nothing."""
     text = " ".join(str(error).split())

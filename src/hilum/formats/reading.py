@@ -9,6 +9,7 @@ import torch
 
 from hilum.errors import DataError, nearest
 from hilum.formats import nifti, npz, png
+from hilum.formats.base import described
 from hilum.volume import Volume
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ def read(ref: ImageRef, *, frames_as_channels: bool = False) -> Volume:
     opened = _open(ref)
     header = opened.header
     if header.frames > 1 and not frames_as_channels:
-        raise DataError(
-            f"{ref}: holds {header.frames} frames (4-D), expected one volume:"
-            " extract one, or read the frames as channels"
-        )
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused below
-        array = opened.voxels().astype(np.float32, order="C")
+        raise DataError(f"{ref}: holds {header.frames} frames (4-D), expected one volume: extract one")
+    try:
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused below
+            array = opened.voxels().astype(np.float32, order="C")
+    except MemoryError as error:
+        raise DataError(f"{ref}: an image of {header.grid.shape} voxels does not fit into memory") from error
     if not np.isfinite(array).all():
         count = int(array.size - np.isfinite(array).sum())
         raise DataError(f"{ref}: {count} of {array.size} voxels are not finite (NaN or infinite): replace them first")
@@ -61,7 +62,7 @@ def read_image(refs: Sequence[ImageRef], *, frames_as_channels: bool = False) ->
     for ref, volume in zip(refs[1:], volumes[1:], strict=True):
         if not first.grid.matches(volume.grid):
             raise DataError(
-                f"{ref} and {refs[0]} lie on different grids: {_describe(volume)} against {_describe(first)};"
+                f"{ref} and {refs[0]} lie on different grids: {described(volume.grid)} against {described(first.grid)};"
                 " channels of one scan must share a grid: resample them first"
             )
     return first if len(volumes) == 1 else Volume(torch.cat([volume.tensor for volume in volumes]), first.grid)
@@ -124,9 +125,3 @@ def _open(ref: ImageRef) -> Opened:
         close = nearest(ref.path.name, siblings)
         raise DataError(f"{ref.path}: no such file" + (f"; did you mean '{close}'?" if close else ""))
     return opener(ref)
-
-
-def _describe(volume: Volume) -> str:
-    grid = volume.grid
-    spacing = tuple(round(step, 4) for step in grid.spacing)
-    return f"shape {grid.shape}, spacing {spacing}, affine {grid.affine.round(4).tolist()}"

@@ -48,7 +48,9 @@ def find_inputs(source: Path, channels: Sequence[str], *, frames: Frames) -> tup
     if source.is_file():
         return (_case(_name(source), (source,), frames),)
     files = sorted(
-        path for path in source.rglob("*") if path.is_file() and is_image(path) and not path.name.startswith(".")
+        path
+        for path in source.rglob("*")
+        if (path.is_file() or path.is_symlink()) and is_image(path) and not path.name.startswith(".")
     )
     if not files:
         raise DataError(f"{source}: holds no image that hilum reads (.nii, .nii.gz, .png, .jpg and others)")

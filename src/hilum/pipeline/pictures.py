@@ -45,25 +45,29 @@ def _segmentation(
         _montage_case(cases[case], title, predictor=predictor, rows=rows, column=column)
         for title, case in worst_median_best(means, better=better)
     ]
-    montage(shown, run.folder / f"cases_{part}.png", painted_names(predictor.problem))
+    names = dict(enumerate(predictor.problem.foreground, start=1))
+    montage(shown, run.folder / f"cases_{part}.png", names)
 
 
 def _montage_case(case: Case, title: str, *, predictor: Predictor, rows: Sequence[Row], column: str) -> MontageCase:
     image = read_image(case.images)
-    truth = read_mask(case.label).tensor[0].numpy() if isinstance(case.label, ImageRef) else None
-    predicted = predictor.segment(image).tensor[0].numpy()
+    label, problem = case.label, predictor.problem
+    truth = painted(read_mask(label).tensor[0].numpy(), problem) if isinstance(label, ImageRef) else None
+    predicted = painted(predictor.segment(image).tensor[0].numpy(), problem)
     own = [row for row in rows if row["case_id"] == case.id]
     scores = {f"{row['class']} {column}": _as_float(row[column]) for row in own}
     return MontageCase(case.id, image.tensor[0].numpy(), image.grid.spacing, truth, predicted, scores, title)
 
 
-def painted_names(problem: Problem) -> dict[int, str]:
-    """The name shown for each label value; a value of several regions carries the smallest of them, the last listed."""
-    offset = problem.num_outputs - len(problem.foreground)
-    names: dict[int, str] = {}
-    for name, values in zip(problem.foreground, problem.values[offset:], strict=True):
-        names |= {int(value): name for value in values}
-    return names
+def painted(values: npt.NDArray[np.integer], problem: Problem) -> npt.NDArray[np.uint8]:
+    """The number of the structure to show at each voxel (from 1, 0: none) of a map of label values.
+
+    Of overlapping regions the one listed last is shown, which is the innermost where they are nested.
+    """
+    shown = np.zeros(values.shape, dtype=np.uint8)
+    for number, inside in enumerate(problem.membership(values), start=1):
+        shown[inside] = number
+    return shown
 
 
 def _classification(run: Run, part: str, *, rows: Sequence[Row], cases: dict[str, Case], problem: Problem) -> None:

@@ -52,7 +52,7 @@ def predict(
     restored = restore(open_run(Path(folder)), overrides)
     cases = find_inputs(Path(source), restored.problem.channels, frames=restored.facts["frames"])
     predictor = restored.predictor(restored.experiment.runtime.start(alone=True))
-    target = _output_folder(Path(output), cases)
+    target = _output_folder(Path(output), Path(source), cases)
     results: list[Row] = []
     failures: list[Row] = []
     with StopRequest() as stop:
@@ -75,10 +75,14 @@ def predict(
     return Batch(tuple(results), tuple(failures))
 
 
-def _output_folder(target: Path, cases: Sequence[Case]) -> Path:
+def _output_folder(target: Path, source: Path, cases: Sequence[Case]) -> Path:
     """The folder to write into. Raises DataError where it cannot be made, or where it would hold its own inputs."""
     if any(ref.path.resolve().parent == target.resolve() for case in cases for ref in case.images):
         raise DataError(f"{target}: holds the images that are to be predicted, choose another folder for the output")
+    if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+        raise DataError(f"{target}: lies in the folder of images, where a second run would take outputs for inputs")
+    if (target / "config.yaml").exists():
+        raise DataError(f"{target}: is a run folder, choose another folder for the output")
     try:
         target.mkdir(parents=True, exist_ok=True)
         for table in ("results.csv", "failures.csv"):
@@ -97,6 +101,8 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
         image = read_image(case.images)
         if len(image.tensor) != predictor.problem.num_channels:
             raise DataError(f"has {len(image.tensor)} channels, the network takes {predictor.problem.num_channels}")
+        if predictor.problem.dims == 3 and image.grid.shape[2] == 1:
+            raise DataError("is a single slice, this network takes volumes")
         stage = "predicting"
         row: Row = {"case_id": case.id, "patient_id": case.patient, "status": "done", "input_sha256": digest}
         if predictor.problem.kind == "classification":

@@ -52,6 +52,11 @@ def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:
         )
     experiment = load(run.config, list(overrides))
     tensors, facts = checkpoint.load(run.scored_checkpoint)
+    if facts["best"] and not run.checkpoint("best").exists():
+        raise CheckpointError(
+            f"{run.checkpoint('best')} is missing: epoch {facts['best']['epoch']} was the best on validation, "
+            f"and {run.scored_checkpoint.name} holds other weights; bring it back, or train again"
+        )
     problem = problem_from(facts["problem"])
     model = experiment.network.build(problem)
     weights = tensors.get("average") or tensors["model"]

@@ -64,6 +64,13 @@ class Study:
         axes = Frame.of(prepared.grid, size, slice_axis=2 if self.slice_axis is None else self.slice_axis).axes
         flips = any(isinstance(step, FlipAugment) for step in self.experiment.data.augment)
         faults = self._size_faults(size)
+        if len(prepared.image) != self.problem.num_channels:
+            faults.append(f"has {len(prepared.image)} channels, the first training case {self.problem.num_channels}")
+        if size != self.frame.shape and self.experiment.data.batch_size > 1:
+            faults.append(
+                f"is {size} after preparation, the first training case {self.frame.shape}: cases of different sizes "
+                "cannot share a batch; give data.patch.size, add a resize step, or set data.batch_size=1"
+            )
         if axes != self.frame.axes and (flips or self.experiment.predict.flips):
             faults.append(
                 f"has the axes {', '.join(axes)}, the first training case {', '.join(self.frame.axes)}; mirroring "

@@ -18,7 +18,7 @@ from hilum.pipeline.provenance import hashes, provenance
 from hilum.pipeline.session import Session, make_session
 from hilum.pipeline.study import Study, make_study
 from hilum.report.curves import learning_curves
-from hilum.run import Run, create, now, open_run
+from hilum.run import Run, create, lock, now, open_run
 from hilum.runtime import Runtime, out_of_memory
 from hilum.tracking import jsonl
 from hilum.tracking.console import Progress
@@ -37,16 +37,16 @@ def train(config_file: Path | str, overrides: Sequence[str] = (), *, overwrite: 
     """
     experiment = load(Path(config_file), list(overrides))
     runtime = experiment.runtime.start()
-    try:
+    with ExitStack() as stack:
+        stack.callback(runtime.stop)
         try:
             study = runtime.main_first(lambda: make_study(experiment))
             study.batches(study.dataset(study.split.part("train")), runtime)  # faults before a run folder is made
         except ConfigError as error:
             raise ConfigError(placed(error, read(config_file, overrides))) from error
+        runtime.main_first(lambda: stack.enter_context(lock(experiment.runs / experiment.name)))
         run = runtime.main_first(lambda: _new_run(study, runtime, overwrite=overwrite))
         return _continue(run, study, runtime, say=say)
-    finally:
-        runtime.stop()
 
 
 def resume(folder: Path | str, overrides: Sequence[str] = (), *, say: Say = print) -> Run:
@@ -57,13 +57,13 @@ def resume(folder: Path | str, overrides: Sequence[str] = (), *, say: Say = prin
     run = open_run(Path(folder))
     experiment = load(run.config, list(overrides))
     runtime = experiment.runtime.start()
-    try:
+    with ExitStack() as stack:
+        stack.callback(runtime.stop)
+        runtime.main_first(lambda: stack.enter_context(lock(run.folder)))
         notes = tuple(run.read_json(run.provenance).get("notes", ()))
         study = make_study(experiment, split_of=lambda cohort: restore_split(run.split, cohort.cases, notes=notes))
         runtime.main_first(lambda: _refuse_other_data(run, study))
         return _continue(run, study, runtime, say=say, overrides=overrides)
-    finally:
-        runtime.stop()
 
 
 def _new_run(study: Study, runtime: Runtime, *, overwrite: bool) -> Run:

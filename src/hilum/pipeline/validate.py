@@ -16,6 +16,7 @@ from hilum.data.prepared import Prepared, read_target
 from hilum.errors import DataError
 from hilum.evaluation.rows import CaseKey, Row, classification_row, segmentation_rows
 from hilum.evaluation.summary import overall, summarise
+from hilum.formats.base import described
 from hilum.formats.reading import read_image, read_mask
 from hilum.inference.predictor import Predictor
 from hilum.inference.restore import to_source
@@ -38,11 +39,15 @@ def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence
     """
     try:
         image = read_image(case.images)
+        if len(image.tensor) != predictor.problem.num_channels:
+            raise DataError(f"has {len(image.tensor)} channels, the network takes {predictor.problem.num_channels}")
         if predictor.problem.kind == "classification":
             return [_class_row(case, part, predictor.classify(image), predictor.problem)]
         truth = _read_truth(case)
         if not truth.grid.matches(image.grid):
-            raise DataError(f"image and mask lie on different grids: shapes {image.grid.shape} and {truth.grid.shape}")
+            raise DataError(
+                f"image and mask lie on different grids: {described(image.grid)} and {described(truth.grid)}"
+            )
     except DataError as error:
         raise DataError(f"case {case.id}: {error}") from error
     return _mask_rows(

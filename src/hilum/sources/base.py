@@ -42,7 +42,10 @@ def make_cohort(
         raise DataError(f"{origin}: holds no case")
     twice = [case_id for case_id, count in Counter(case.id for case in cases).items() if count > 1]
     if twice:
-        raise DataError(f"{origin}: case ids must be unique, found more than once: {listed(twice)}")
+        raise DataError(
+            f"{origin}: case ids must be unique, found more than once: {listed(twice)}; "
+            "where they are file names, name a column of ids instead (`id:` of csv_table)"
+        )
     require_files(cases, origin=origin)
     return Cohort(tuple(cases), tuple(channels), tuple(notes))
 

@@ -60,8 +60,7 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
             for row, case_id, patient in zip(table.rows, ids, patients, strict=True)
         ]
         notes = self.patients.notes if self.patients else ()
-        hint = "" if self.id else " (ids are file names: name a column with `id:`)"
-        cohort = make_cohort(cases, channels=tuple(self._image_columns), notes=notes, origin=f"{self.file}{hint}")
+        cohort = make_cohort(cases, channels=tuple(self._image_columns), notes=notes, origin=self.file)
         if isinstance(self.image, dict):
             return cohort
         return Cohort(cohort.cases, channel_names(cases[0].images[0]), cohort.notes)

@@ -26,12 +26,14 @@ def save(file: Path, *, tensors: Mapping[str, Any], facts: Mapping[str, Any]) ->
     The file appears complete or not at all. Raises TrainingError where it cannot be written, such as on a full disk.
     """
     buffer = io.BytesIO()
-    torch.save({"tensors": dict(tensors), "facts": json.dumps(facts)}, buffer)
+    text = json.dumps(facts)
+    torch.save({"tensors": dict(tensors), "facts": text, "sha256": _content_sha256(tensors, text)}, buffer)
     try:
         write_whole(file, buffer.getvalue())
     except OSError as error:
         raise TrainingError(
-            f"the checkpoint {file} cannot be written: {error.strerror}; the one before is kept: mend this and resume"
+            f"the checkpoint {file} cannot be written: {error.strerror}; "
+            "the one before, if any, is kept: mend this and resume"
         ) from error
 
 
@@ -43,7 +45,9 @@ def load(file: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Any]
         )
     try:
         content = torch.load(file, map_location=device, weights_only=True)
-        return content["tensors"], json.loads(content["facts"])
+        tensors, text = content["tensors"], content["facts"]
+        intact = content["sha256"] == _content_sha256(tensors, text)
+        facts = json.loads(text)
     except pickle.UnpicklingError as error:  # torch's own text advises to load it all the same
         raise CheckpointError(
             f"{file} is damaged, or holds something else than tensors and numbers, which could run code: "
@@ -51,13 +55,36 @@ def load(file: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Any]
         ) from error
     except Exception as error:  # whatever torch, zip or json say about a damaged file
         raise CheckpointError(f"{file} cannot be read as a checkpoint ({reason(error)})") from error
+    if not intact:
+        raise CheckpointError(f"{file} is damaged: its content is not what was written; take another copy of it")
+    return tensors, facts
 
 
 def weights_sha256(state: State) -> str:
     """The hash of all weights and buffers by name: equal only for networks equal to the last bit."""
     digest = hashlib.sha256()
     for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
+        _add(digest, name, state[name])
+    return digest.hexdigest()
+
+
+def _content_sha256(tensors: Mapping[str, Any], facts: str) -> str:
+    """The hash of everything that a checkpoint holds: torch's own format does not notice damaged bytes."""
+    digest = hashlib.sha256(facts.encode())
+    _add(digest, "", tensors)
+    return digest.hexdigest()
+
+
+def _add(digest: hashlib._Hash, name: str, value: Any) -> None:
+    if isinstance(value, Tensor):
+        tensor = value.detach().cpu().contiguous()
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
-    return digest.hexdigest()
+    elif isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            _add(digest, f"{name}/{key}", value[key])
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            _add(digest, f"{name}/{position}", item)
+    else:
+        digest.update(f"{name}={value!r}".encode())

@@ -180,7 +180,7 @@ class Trainer:
         ids = ", ".join(dict.fromkeys(id_ for batch in group for id_ in batch.ids))
         raise TrainingError(
             f"the {what} became {value} in epoch {self.position.epoch}, step {self.position.step}, on the cases {ids}. "
-            "The last good checkpoint is kept: look at these cases, lower optimizer.lr, "
+            "Checkpoints written before are good: look at these cases, lower optimizer.lr, "
             "set train.clip_norm=1 or runtime.precision=float32, and resume"
         )
 
