@@ -54,7 +54,8 @@ def copied(source: nib.Nifti1Image, *, order: int) -> nib.Nifti1Image:
     shape, affine = oblique_grid(source)
     values = np.asarray(source.dataobj)
     if order:
-        values = gaussian_filter(values.astype(np.float32), 0.5 * SPACING_MM / np.array(source.header.get_zooms()[:3]))
+        factor = SPACING_MM / np.array(source.header.get_zooms()[:3])
+        values = gaussian_filter(values.astype(np.float32), np.sqrt(np.maximum(factor**2 - 1, 0) / (8 * np.log(2))))
     plain = nib.Nifti1Image(values, source.affine)
     result = resample_from_to(plain, (shape, affine), order=order)
     result.header.set_xyzt_units("mm", "sec")
