@@ -91,7 +91,11 @@ def test_what_cannot_be_learnt_from_is_named(
         (replace(case, label="sick"), segmentation, "has the class 'sick', a segmentation needs a mask"),
         (case, classification, "has a mask .* a classification needs a class"),
         (replace(case, label="sicc"), classification, "did you mean 'sick'"),
-        (replace(case, label=other.label), segmentation, r"different grids: shape \(12, 10, 8\).* and shape \(4, 4, 4\)"),
+        (
+            replace(case, label=other.label),
+            segmentation,
+            r"different grids: shape \(12, 10, 8\).* and shape \(4, 4, 4\)",
+        ),
         (
             case,
             replace(segmentation, classes=("background", "box"), values=((0,), (1,))),
