@@ -43,6 +43,11 @@ class Cohort:
     channels: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """The class text of each case id that has one."""
+        return {case.id: case.label for case in self.cases if isinstance(case.label, str)}
+
 
 @dataclass(frozen=True)
 class Sample:

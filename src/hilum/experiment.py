@@ -85,6 +85,11 @@ class Experiment(Settings):
         """The column of the score that chooses the best checkpoint."""
         return self.train.monitor or self.metrics[0].column
 
+    @property
+    def monitored(self) -> MetricConfig:
+        """The metric that `monitor` names."""
+        return next(metric for metric in self.metrics if metric.column == self.monitor)
+
     def provisional_problem(self) -> Problem:
         """The problem as the configuration alone tells it: one channel, dimensions guessed from patch and resize."""
         size = self._fixed_size()
@@ -168,16 +173,15 @@ def cohort_faults(experiment: Experiment, *, divide: bool = True) -> tuple[Cohor
     except HilumError as error:
         return None, [(("data", "source"), line) for line in str(error).splitlines()]
     faults: list[tuple[Location, str]] = []
-    labels = {case.id: case.label for case in cohort.cases if isinstance(case.label, str)}
     if problem.kind == "classification":
-        for label in sorted(set(labels.values())):
+        for label in sorted(set(cohort.labels.values())):
             try:
                 problem.encode_class(label)
             except DataError as error:
                 faults.append((("task", "classes"), str(error)))
     try:
         if divide and not faults:
-            experiment.data.split.assign(cohort.cases, labels=labels)
+            experiment.data.split.assign(cohort.cases, labels=cohort.labels)
     except HilumError as error:
         faults.append((("data", "split"), str(error)))
     return cohort, faults

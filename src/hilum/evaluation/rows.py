@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hilum.errors import DataError
+from hilum.formats.atomic import write_whole
 from hilum.metrics.base import check_columns
 from hilum.metrics.pair import MaskPair
 
@@ -93,15 +94,11 @@ def write_rows(file: Path, rows: Sequence[Row]) -> None:
     """
     if not rows or any(row.keys() != rows[0].keys() for row in rows):
         raise DataError(f"{file}: received {len(rows)} rows, expected at least one and the same columns in each")
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.unfinished")
-    try:
-        with unfinished.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(rows[0])
-            writer.writerows([_written(row[name]) for name in rows[0]] for row in rows)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows[0])
+    writer.writerows([_written(row[name]) for name in rows[0]] for row in rows)
+    write_whole(file, text.getvalue().encode())
 
 
 def read_rows(file: Path) -> list[Row]:

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from hilum.errors import ConfigError, DataError, nearest
+from hilum.formats.reading import read_image
 from hilum.inference.restore import to_source
 from hilum.inference.windows import pad_to, predict_stack
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume
 
 if TYPE_CHECKING:
+    from hilum.case import ImageRef
     from hilum.prepare.base import PrepareConfig
 
 CPU = torch.device("cpu")
@@ -58,6 +60,13 @@ class Predictor:
             raise ConfigError(f"a window of {self.window} received; expected {self.problem.dims} sizes")
         if self.window is not None and self.problem.kind == "classification":
             raise ConfigError(f"a window of {self.window} received, but a classifier looks at the whole image: omit it")
+
+    def read(self, refs: Sequence[ImageRef]) -> Volume:
+        """The image of a case from its files. Raises DataError where it has other channels than the network takes."""
+        image = read_image(refs)
+        if len(image.tensor) != self.problem.num_channels:
+            raise DataError(f"has {len(image.tensor)} channels, the network takes {self.problem.num_channels}")
+        return image
 
     def segment(self, image: Volume) -> Volume:
         """Label values (1, I, J, K) on the grid of `image`, in the smallest integer type, on the CPU."""

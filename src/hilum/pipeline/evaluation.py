@@ -58,7 +58,7 @@ def evaluate(
     rows = run.read_rows(part)  # the table is the only source of every score that is shown
     summary = summarise(rows, restored.problem, metrics=metrics, notes=notes)
     run.write_summary(summary, part)
-    draw(run, part, rows=rows, cases=cases, predictor=predictor, monitor=_monitor(restored))
+    draw(run, part, rows=rows, cases=cases, predictor=predictor, monitor=restored.experiment.monitored)
     for line in table(summary):
         say(line)
     return summary
@@ -97,9 +97,3 @@ def _same_data(run: Run, restored: Restored) -> tuple[Cohort, Split]:
 
 def _as_part(part: str) -> Part:
     return next(name for name in PARTS if name == part)
-
-
-def _monitor(restored: Restored) -> tuple[str, str]:
-    """The column that ranks the cases in pictures, and which of its ends is better."""
-    metric = next(metric for metric in restored.experiment.metrics if metric.column == restored.experiment.monitor)
-    return metric.column, metric.better

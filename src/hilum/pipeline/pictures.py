@@ -11,6 +11,7 @@ from hilum.case import Case, ImageRef
 from hilum.evaluation.rows import Row
 from hilum.formats.reading import read_image, read_mask
 from hilum.inference.predictor import Predictor
+from hilum.metrics.base import MetricConfig
 from hilum.problem import Problem
 from hilum.report.classification import ImageCase, classification_panels, extremes, image_montage
 from hilum.report.montage import MontageCase, montage, worst_median_best
@@ -22,7 +23,7 @@ SHOWN_IMAGES = 6
 
 
 def draw(
-    run: Run, part: str, *, rows: Sequence[Row], cases: Sequence[Case], predictor: Predictor, monitor: tuple[str, str]
+    run: Run, part: str, *, rows: Sequence[Row], cases: Sequence[Case], predictor: Predictor, monitor: MetricConfig
 ) -> None:
     """Write the PNG files of a part into the run folder."""
     by_id = {case.id: case for case in cases}
@@ -33,17 +34,16 @@ def draw(
 
 
 def _segmentation(
-    run: Run, part: str, *, rows: Sequence[Row], cases: dict[str, Case], predictor: Predictor, monitor: tuple[str, str]
+    run: Run, part: str, *, rows: Sequence[Row], cases: dict[str, Case], predictor: Predictor, monitor: MetricConfig
 ) -> None:
-    column, better = monitor
     scores: dict[str, list[float]] = {}
     for row in rows:
-        value = row[column]
+        value = row[monitor.column]
         scores.setdefault(str(row["case_id"]), []).append(float(value) if value is not None else float("nan"))
     means = {case: float(np.mean(values)) for case, values in scores.items()}
     shown = [
-        _montage_case(cases[case], title, predictor=predictor, rows=rows, column=column)
-        for title, case in worst_median_best(means, better=better)
+        _montage_case(cases[case], title, predictor=predictor, rows=rows, column=monitor.column)
+        for title, case in worst_median_best(means, better=monitor.better)
     ]
     names = dict(enumerate(predictor.problem.foreground, start=1))
     montage(shown, run.folder / f"cases_{part}.png", names)

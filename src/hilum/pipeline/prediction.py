@@ -14,7 +14,7 @@ import numpy as np
 from hilum.case import Case
 from hilum.data.prepared import file_sha256
 from hilum.errors import DataError
-from hilum.formats.reading import read_header, read_image
+from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.inference.inputs import find_inputs
 from hilum.inference.predictor import Predictor
@@ -98,9 +98,7 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
     try:
         digest = " ".join(file_sha256(path) for path in dict.fromkeys(ref.path for ref in case.images))
         _refuse_more_frames(case)
-        image = read_image(case.images)
-        if len(image.tensor) != predictor.problem.num_channels:
-            raise DataError(f"has {len(image.tensor)} channels, the network takes {predictor.problem.num_channels}")
+        image = predictor.read(case.images)
         if predictor.problem.dims == 3 and image.grid.shape[2] == 1:
             raise DataError("is a single slice, this network takes volumes")
         stage = "predicting"

@@ -90,14 +90,12 @@ class Session:
 
     def _is_better(self, score: float, loss: float) -> bool:
         """Whether an epoch scores better than the best so far; of equal scores the one of lower loss is better."""
-        experiment = self.study.experiment
-        metric = next(metric for metric in experiment.metrics if metric.column == experiment.monitor)
         before = self.best.get("score")
         if math.isnan(score) or before is None:
             return not math.isnan(score)
         if score == before:
             return bool(loss < self.best["loss"])
-        return bool(score > before if metric.better == "higher" else score < before)
+        return bool(score > before if self.study.experiment.monitored.better == "higher" else score < before)
 
 
 def make_session(run: Run, study: Study, runtime: Runtime, *, stop: StopRequest) -> Session:

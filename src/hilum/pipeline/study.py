@@ -117,11 +117,6 @@ class Study:
         return settings.epochs * -(-batches.steps_per_epoch // settings.accumulate)
 
 
-def class_labels(cohort: Cohort) -> dict[str, str]:
-    """The class text of each case that has one."""
-    return {case.id: case.label for case in cohort.cases if isinstance(case.label, str)}
-
-
 def make_study(
     experiment: Experiment, *, split_of: Callable[[Cohort], Split] | None = None, cohort: Cohort | None = None
 ) -> Study:
@@ -130,7 +125,7 @@ def make_study(
     Raises ConfigError, DataError or SplitError for everything that does not fit.
     """
     cohort = cohort or experiment.data.source.cohort(experiment.provisional_problem().kind)
-    split = split_of(cohort) if split_of else experiment.data.split.assign(cohort.cases, labels=class_labels(cohort))
+    split = split_of(cohort) if split_of else experiment.data.split.assign(cohort.cases, labels=cohort.labels)
     first = split.part("train")[0]
     channels = cohort.channels
     provisional = experiment.task.problem(channels=channels, dims=3, size=None)

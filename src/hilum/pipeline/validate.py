@@ -17,7 +17,7 @@ from hilum.errors import DataError
 from hilum.evaluation.rows import CaseKey, Row, classification_row, segmentation_rows
 from hilum.evaluation.summary import overall, summarise
 from hilum.formats.base import described
-from hilum.formats.reading import read_image, read_mask
+from hilum.formats.reading import read_mask
 from hilum.inference.predictor import Predictor
 from hilum.inference.restore import to_source
 from hilum.metrics.base import CaseMetric, MetricConfig
@@ -38,9 +38,7 @@ def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence
     Raises DataError naming the case where it cannot be used.
     """
     try:
-        image = read_image(case.images)
-        if len(image.tensor) != predictor.problem.num_channels:
-            raise DataError(f"has {len(image.tensor)} channels, the network takes {predictor.problem.num_channels}")
+        image = predictor.read(case.images)
         if predictor.problem.kind == "classification":
             return [_class_row(case, part, predictor.classify(image), predictor.problem)]
         truth = _read_truth(case)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from hilum.formats.atomic import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,9 +63,9 @@ def figure(width_inch: float, height_inch: float, out: Path) -> Iterator[Figure]
         picture = Figure(figsize=(width_inch, height_inch), layout="constrained")
         FigureCanvasAgg(picture)
         yield picture
-        partial = out.with_name(f".{out.name}.partial")
-        picture.savefig(partial, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.08)
-        partial.replace(out)
+        content = io.BytesIO()
+        picture.savefig(content, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.08)
+        write_whole(out, content.getvalue())
 
 
 def line_look(index: int) -> dict[str, Any]:

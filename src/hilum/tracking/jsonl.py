@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum.errors import DataError
+from hilum.formats.atomic import write_whole
 
 Record = Mapping[str, Any]
 
@@ -47,12 +48,7 @@ def truncate(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
     if not path.exists():
         return
     kept = [json.dumps(record, ensure_ascii=False) + "\n" for record in read(path) if keep(record)]
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.writelines(kept)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(path, "".join(kept).encode())
 
 
 def _finite(value: Any) -> Any:
