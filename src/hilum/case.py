@@ -7,32 +7,50 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hilum.errors import Finding
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
 class ImageRef:
-    """One image on disk: a file, or row `index` of the array `key` in an .npz file."""
+    """One image on disk: a file, its frame `index`, row `index` of the array `key` in an .npz file, or a DICOM series.
+
+    A DICOM series is the folder that holds it, and the series' identifier as `key` where the folder holds several.
+    """
 
     path: Path
     key: str | None = None
     index: int | None = None
 
     def __str__(self) -> str:
-        return str(self.path) if self.key is None else f"{self.path}[{self.key}][{self.index}]"
+        return "".join([str(self.path), *(f"[{part}]" for part in (self.key, self.index) if part is not None)])
 
 
 @dataclass(frozen=True)
 class Case:
-    """One scan of one patient, with its mask (ImageRef) or its class (text) where they are known."""
+    """One scan of one patient, with its mask (ImageRef) or its class (text) where they are known.
+
+    `images` is one image with all channels, or an image for each channel; None stands for a modality that is missing.
+    """
 
     id: str
     patient: str
-    images: tuple[ImageRef, ...]
+    images: tuple[ImageRef | None, ...]
     label: ImageRef | str | None = None
     part: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def files(self) -> tuple[ImageRef, ...]:
+        """The images that there are, without the missing ones."""
+        return tuple(ref for ref in self.images if ref is not None)
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Positions of the modalities that this case lacks."""
+        return tuple(index for index, ref in enumerate(self.images) if ref is None)
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,7 @@ class Cohort:
     cases: tuple[Case, ...]
     channels: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def labels(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 class HilumError(Exception):
@@ -43,8 +44,37 @@ class ConfigError(HilumError):
         super().__init__(problem if isinstance(problem, str) else "\n".join(str(fault) for fault in self.faults))
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong (error) or odd (warning) with data, and what to do about it.
+
+    `kind` is a short name for this sort of finding, the same for every case that has it: "grid differs".
+    """
+
+    severity: Literal["error", "warning"]
+    kind: str
+    case: str = ""
+    file: str = ""
+    received: str = ""
+    expected: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        place = ": ".join(part for part in (f"case {self.case}" if self.case else "", self.file, self.kind) if part)
+        values = [
+            f"received {self.received}" if self.received else "",
+            f"expected {self.expected}" if self.expected else "",
+        ]
+        said = ", ".join(value for value in values if value)
+        return "; ".join(part for part in (f"{place}: {said}" if said else place, self.fix) if part)
+
+
 class DataError(HilumError):
-    """A file, a table or its content cannot be used."""
+    """A file, a table or its content cannot be used; `findings` holds every single problem where there are several."""
+
+    def __init__(self, problem: str | Sequence[Finding]) -> None:
+        self.findings = () if isinstance(problem, str) else tuple(problem)
+        super().__init__(problem if isinstance(problem, str) else "\n".join(str(finding) for finding in self.findings))
 
 
 class SplitError(HilumError):

@@ -13,7 +13,8 @@ import torch
 
 from hilum.case import Case, ImageRef, Sample
 from hilum.data.dataset import MAX_PREPARED_AT_ONCE, Dataset, Sampling
-from hilum.data.prepared import Prepared, Store
+from hilum.data.prepared import Prepared
+from hilum.data.store import Store
 from hilum.errors import DataError
 from hilum.problem import IGNORE, Problem
 

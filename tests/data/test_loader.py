@@ -12,7 +12,7 @@ import torch
 from hilum.case import Batch, Case, Sample
 from hilum.data.dataset import Dataset, Sampling
 from hilum.data.loader import Batches, collate
-from hilum.data.prepared import Store
+from hilum.data.store import Store
 from hilum.errors import DataError
 from hilum.problem import Problem
 

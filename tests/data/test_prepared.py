@@ -16,7 +16,9 @@ from nibabel.nifti1 import Nifti1Image
 
 from hilum import registry
 from hilum.case import Case, ImageRef
-from hilum.data.prepared import Prepared, Store, data_sha256, prepare_case, read_target
+from hilum.data.hashes import data_sha256
+from hilum.data.prepared import Prepared, prepare_case, read_target
+from hilum.data.store import Store
 from hilum.errors import DataError
 from hilum.prepare.base import PrepareConfig
 from hilum.prepare.window import WindowConfig
@@ -55,7 +57,7 @@ def files(folder: Path) -> list[Path]:
 def test_a_case_without_steps_is_its_file(write_case: WriteCase, segmentation: Problem) -> None:
     case = write_case("a")
     prepared = prepare_case(case, segmentation, [])
-    assert np.array_equal(prepared.image[0], voxels(case.images[0]))
+    assert np.array_equal(prepared.image[0], voxels(case.files[0]))
     assert isinstance(prepared.target, np.ndarray)
     assert isinstance(case.label, ImageRef)
     assert np.array_equal(prepared.target[0], voxels(case.label))
@@ -168,7 +170,7 @@ def test_a_file_that_changes_under_one_store_is_noticed(
     store = Store(tmp_path / "cache", segmentation, [])
     before = store.get(case)
     write_case("a", seed=5)
-    os.utime(case.images[0].path, ns=(1, 1))
+    os.utime(case.files[0].path, ns=(1, 1))
     assert not np.array_equal(store.get(case).image, before.image)
 
 

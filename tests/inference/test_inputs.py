@@ -18,7 +18,7 @@ def touch(folder: Path, *names: str) -> None:
 def found(source: Path) -> dict[str, Path]:
     cases = find_inputs(source, ("image",), frames=[None])
     assert len({case.id for case in cases}) == len(cases)
-    return {case.id: case.images[0].path for case in cases}
+    return {case.id: case.files[0].path for case in cases}
 
 
 @pytest.mark.parametrize(("name", "id_"), [("scan.nii.gz", "scan"), ("a.b.png", "a.b"), ("odd.xyz", "odd.xyz")])
@@ -73,7 +73,7 @@ def test_a_manifest_names_cases_patients_and_paths_beside_it(tmp_path: Path) -> 
     text = f"case_id,patient_id,image\n001,ann,scans/a.nii.gz\n,,scans/b.nii.gz\n003,,{absolute}\n"
     cases = find_inputs(manifest(tmp_path, text), ("image",), frames=[None])
     assert [(case.id, case.patient) for case in cases] == [("001", "ann"), ("b", "b"), ("003", "003")]
-    assert [case.images[0].path for case in cases] == [
+    assert [case.files[0].path for case in cases] == [
         tmp_path / "scans/a.nii.gz",
         tmp_path / "scans/b.nii.gz",
         absolute,

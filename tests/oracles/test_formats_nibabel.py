@@ -133,7 +133,7 @@ def test_phantoms_lie_where_simpleitk_puts_them(tmp_path: Path) -> None:
 
     cohort = PhantomConfig(folder=tmp_path / "phantom", patients=6, spacing_mm=5.0).cohort("segmentation")
     for case in cohort.cases:
-        itk = SimpleITK.ReadImage(str(case.images[0].path))
-        volume = read(case.images[0])
+        itk = SimpleITK.ReadImage(str(case.files[0].path))
+        volume = read(case.files[0])
         assert np.allclose(volume.grid.affine, itk_affine(itk), atol=1e-3)
         assert np.array_equal(SimpleITK.GetArrayFromImage(itk).T, volume.tensor[0])

@@ -12,7 +12,7 @@ from torch import nn
 from hilum.case import Case, Sample
 from hilum.data.dataset import Dataset, Sampling
 from hilum.data.loader import Batches
-from hilum.data.prepared import Store
+from hilum.data.store import Store
 from hilum.errors import DataError
 from hilum.optim.schedules import ConstantConfig
 from hilum.problem import Problem

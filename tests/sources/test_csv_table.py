@@ -48,7 +48,7 @@ def test_segmentation_has_masks_and_keeps_the_other_columns(tmp_path: Path) -> N
     assert [case.id for case in cohort.cases] == ["001", "002", "003"]
     assert [case.patient for case in cohort.cases] == ["7", "7", "08"]
     assert [case.part for case in cohort.cases] == ["train", None, "test"]
-    assert first.images == (ImageRef(tmp_path / "a/001.png"),)
+    assert first.files == (ImageRef(tmp_path / "a/001.png"),)
     assert first.label == ImageRef(tmp_path / "m/001.png")
     assert dict(second.metadata) == {"class": "well", "age": "55", "order": "1.5"}
     assert dict(third.metadata)["order"] == "2"
@@ -66,7 +66,7 @@ def test_classification_has_texts(tmp_path: Path) -> None:
 def test_several_images_are_named_channels(tmp_path: Path) -> None:
     cohort = config(write(tmp_path), image={"t1": "scan", "flair": "mask"}, label="class").cohort("classification")
     assert cohort.channels == ("t1", "flair")
-    assert cohort.cases[0].images == (ImageRef(tmp_path / "a/001.png"), ImageRef(tmp_path / "m/001.png"))
+    assert cohort.cases[0].files == (ImageRef(tmp_path / "a/001.png"), ImageRef(tmp_path / "m/001.png"))
 
 
 def test_colours_are_channels(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_root_may_lie_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     file = write(tmp_path / "images").rename(tmp_path / "elsewhere.csv")
     cohort = config(file, label="class", root=str(tmp_path / "images")).cohort("classification")
-    assert cohort.cases[2].images[0].path == tmp_path / "images" / "b/003.png"
+    assert cohort.cases[2].files[0].path == tmp_path / "images" / "b/003.png"
 
 
 def test_patients_may_come_from_elsewhere(tmp_path: Path) -> None:

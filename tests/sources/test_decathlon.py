@@ -52,7 +52,7 @@ def test_cases_in_the_order_of_the_file(tmp_path: Path) -> None:
         ("liver_001", "a"),
         ("liver_002", "b"),
     ]
-    assert cohort.cases[1].images == (ImageRef(tmp_path / "imagesTr/liver_001.nii.gz"),)
+    assert cohort.cases[1].files == (ImageRef(tmp_path / "imagesTr/liver_001.nii.gz"),)
     assert cohort.cases[1].label == ImageRef(tmp_path / "labelsTr/liver_001.nii.gz")
     assert (cohort.channels, cohort.notes) == (("CT",), ())
     assert config(tmp_path).cohort("segmentation").notes == (UNKNOWN,)
@@ -62,7 +62,7 @@ def test_modalities_are_frames_of_one_file(tmp_path: Path) -> None:
     write(tmp_path, modality={str(number): f"channel {number}" for number in (10, 0, 2)})
     cohort = config(tmp_path).cohort("segmentation")
     assert cohort.channels == ("channel 0", "channel 2", "channel 10")
-    assert read_image(cohort.cases[0].images).tensor.shape == (3, 3, 4, 5)
+    assert read_image(cohort.cases[0].files).tensor.shape == (3, 3, 4, 5)
 
 
 def test_patients_have_to_be_told(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_cases_carry_their_official_part(tmp_path: Path) -> None:
     assert [case.id for case in cohort.cases[3:6]] == ["train-00003", "val-00000", "val-00001"]
     assert [case.part for case in cohort.cases] == ["train"] * 4 + ["val"] * 2 + ["test"] * 3
     assert [case.label for case in cohort.cases] == ["0", "1", "0", "1", "0", "1", "0", "1", "0"]
-    assert cohort.cases[1].images == (ImageRef(file, "train_images", 1),)
+    assert cohort.cases[1].files == (ImageRef(file, "train_images", 1),)
     assert cohort.cases[1].patient == "train-00001"
     assert (cohort.channels, cohort.notes) == (("image",), (UNKNOWN,))
 
@@ -53,7 +53,7 @@ def test_colours_and_volumes(
 ) -> None:
     cohort = config(write(tmp_path / "tiny.npz", shape=shape)).cohort("classification")
     assert cohort.channels == channels
-    assert read(cohort.cases[0].images[0]).grid.shape == grid
+    assert read(cohort.cases[0].files[0]).grid.shape == grid
 
 
 def test_patients_have_to_be_told(tmp_path: Path) -> None:
@@ -131,5 +131,5 @@ def test_real_files(name: str, counts: tuple[int, ...], shared_data: Path) -> No
     assert tuple(parts.count(part) for part in ("train", "val", "test")) == counts
     with np.load(file) as arrays:
         assert [case.label for case in cases if case.part == "val"] == [str(row[0]) for row in arrays["val_labels"]]
-        picked = read(cases[5].images[0])
+        picked = read(cases[5].files[0])
         assert np.array_equal(picked.tensor.squeeze(), arrays["train_images"][5])

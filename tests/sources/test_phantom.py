@@ -50,7 +50,7 @@ def test_no_global_threshold_finds_the_organ(cases: tuple[Case, ...], with_lesio
     shares = np.linspace(0.02, 0.98, 33)
     scores = np.empty((len(cases), len(shares)))
     for row, case in enumerate(cases):
-        voxels = read(case.images[0]).tensor[0].numpy()
+        voxels = read(case.files[0]).tensor[0].numpy()
         levels = np.quantile(voxels, shares)
         labels = labels_of(case)
         organ = labels >= ORGAN if with_lesions else labels == ORGAN
@@ -62,7 +62,7 @@ def test_no_global_threshold_finds_the_organ(cases: tuple[Case, ...], with_lesio
 def test_look_alikes_share_the_brightness_of_what_is_sought(cases: tuple[Case, ...]) -> None:
     """Voxels as bright as the organ lie mostly outside it, and so do voxels as bright as lesions."""
     for case in cases:
-        voxels, labels = read(case.images[0]).tensor[0].numpy(), labels_of(case)
+        voxels, labels = read(case.files[0]).tensor[0].numpy(), labels_of(case)
         for value in set(np.unique(labels)) - {0}:
             low, high = np.quantile(voxels[labels == value], [0.1, 0.9])
             alike = (voxels >= low) & (voxels <= high)
@@ -76,7 +76,7 @@ def test_scans_of_a_patient_show_the_same_anatomy_on_other_grids(cases: tuple[Ca
     several = [group for group in scans.values() if len(group) > 1]
     assert several
     for group in several:
-        images = [nib.load(case.images[0].path) for case in group]
+        images = [nib.load(case.files[0].path) for case in group]
         assert len({image.affine.tobytes() for image in images}) == len(group)  # type: ignore[attr-defined]
         volumes, centres = [], []
         for case, image in zip(group, images, strict=True):
@@ -89,7 +89,7 @@ def test_scans_of_a_patient_show_the_same_anatomy_on_other_grids(cases: tuple[Ca
 
 
 def test_grids_are_of_every_kind(cases: tuple[Case, ...]) -> None:
-    images: list[Any] = [nib.load(case.images[0].path) for case in cases]
+    images: list[Any] = [nib.load(case.files[0].path) for case in cases]
     forms = {(int(image.header["sform_code"]), int(image.header["qform_code"])) for image in images}
     assert {(1, 1), (1, 0)} <= forms
     assert len({nib.aff2axcodes(image.affine) for image in images}) > 4

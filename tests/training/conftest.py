@@ -9,7 +9,7 @@ import torch
 from hilum.case import Case, Sample
 from hilum.data.dataset import Dataset, Sampling
 from hilum.data.loader import Batches
-from hilum.data.prepared import Store
+from hilum.data.store import Store
 from hilum.problem import Problem
 from hilum.random import generator
 from hilum.runtime import Runtime

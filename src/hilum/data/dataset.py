@@ -15,7 +15,8 @@ import torch
 
 from hilum.case import Case, Sample
 from hilum.data.patches import cut, patch_start
-from hilum.data.prepared import Prepared, Store
+from hilum.data.prepared import Prepared
+from hilum.data.store import Store
 from hilum.errors import DataError
 from hilum.problem import IGNORE, Problem
 from hilum.random import generator

@@ -41,13 +41,15 @@ class Opened:
 class Format:
     """One file format: its suffixes, how it opens an image, and how it writes label values onto an image's own grid.
 
-    `write_mask(values, like, out)` takes integers (I, J, K). Formats without it cannot be written.
+    `write_mask(values, like, out)` takes integers (I, J, K). Formats without it cannot be written. `files` names every
+    file that an image is read from, where it is more than the one that is named.
     """
 
     suffixes: tuple[str, ...]
     open: Callable[[ImageRef], Opened]
     write_mask: Callable[[npt.NDArray[np.integer], Path, Path], None] | None = None
     mask_suffix: str | None = None
+    files: Callable[[ImageRef], tuple[Path, ...]] = lambda ref: (ref.path,)
 
 
 def place(path: Path, *, shape: tuple[int, ...], affine: npt.ArrayLike, unit: Unit) -> Grid:

@@ -95,6 +95,11 @@ def _rounded(ref: ImageRef, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return whole
 
 
+def files_of(ref: ImageRef) -> tuple[Path, ...]:
+    """Every file that an image is read from: the file itself, and those that it or its folder stands for."""
+    return format_of(ref.path).files(ref)
+
+
 def format_of(path: Path) -> Format:
     """The format that a file's name stands for. Raises DataError for an unknown suffix."""
     name = path.name.lower()

@@ -21,8 +21,8 @@ Frames = Sequence[int | None]
 
 def frames_of(case: Case) -> list[int | None]:
     """How the images of a case lie in files, for `find_inputs` to read new ones alike."""
-    one_file = len({ref.path for ref in case.images}) == 1 and len(case.images) > 1
-    return [ref.index if one_file else None for ref in case.images]
+    one_file = len({ref.path for ref in case.files}) == 1 and len(case.files) > 1
+    return [ref.index if one_file and ref else None for ref in case.images]
 
 
 def find_inputs(source: Path, channels: Sequence[str], *, frames: Frames) -> tuple[Case, ...]:

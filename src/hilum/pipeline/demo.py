@@ -77,7 +77,7 @@ def _manifest(run: Run, folder: Path) -> Path:
     writer.writerow(["case_id", "patient_id", "image"])
     for case in experiment.data.source.cohort("segmentation").cases:
         if case.id in test:
-            writer.writerow([case.id, case.patient, os.path.relpath(case.images[0].path, folder)])
+            writer.writerow([case.id, case.patient, os.path.relpath(case.files[0].path, folder)])
     manifest = folder / "test_images.csv"
     write_text(manifest, text.getvalue())
     return manifest

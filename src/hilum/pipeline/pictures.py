@@ -50,7 +50,7 @@ def _segmentation(
 
 
 def _montage_case(case: Case, title: str, *, predictor: Predictor, rows: Sequence[Row], column: str) -> MontageCase:
-    image = read_image(case.images)
+    image = read_image(case.files)
     label, problem = case.label, predictor.problem
     truth = painted(read_mask(label).tensor[0].numpy(), problem) if isinstance(label, ImageRef) else None
     predicted = painted(predictor.segment(image).tensor[0].numpy(), problem)
@@ -83,7 +83,7 @@ def _classification(run: Run, part: str, *, rows: Sequence[Row], cases: dict[str
 
 def _image_case(case: Case, row: Row, problem: Problem) -> ImageCase:
     named = {name: _as_float(row[f"p_{name}"]) for name in problem.classes}
-    return ImageCase(case.id, _flat(read_image(case.images)), str(row["truth"]), named)
+    return ImageCase(case.id, _flat(read_image(case.files)), str(row["truth"]), named)
 
 
 def _flat(image: Volume) -> npt.NDArray[np.float32]:

@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from hilum.case import Case
-from hilum.data.prepared import file_sha256
+from hilum.data.hashes import file_sha256
 from hilum.errors import DataError
 from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
@@ -64,7 +64,7 @@ def predict(
                 state = "done"
             except _Failed as failure:
                 failures.append(
-                    {"case_id": case.id, "file": str(case.images[0]), "stage": failure.stage, "reason": str(failure)}
+                    {"case_id": case.id, "file": str(case.files[0]), "stage": failure.stage, "reason": str(failure)}
                 )
                 state = f"FAILED while {failure.stage}: {failure}"
             say(f"[{number}/{len(cases)}] {case.id}  {perf_counter() - start:.1f}s  {state}")
@@ -77,7 +77,7 @@ def predict(
 
 def _output_folder(target: Path, source: Path, cases: Sequence[Case]) -> Path:
     """The folder to write into. Raises DataError where it cannot be made, or where it would hold its own inputs."""
-    if any(ref.path.resolve().parent == target.resolve() for case in cases for ref in case.images):
+    if any(ref.path.resolve().parent == target.resolve() for case in cases for ref in case.files):
         raise DataError(f"{target}: holds the images that are to be predicted, choose another folder for the output")
     if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
         raise DataError(f"{target}: lies in the folder of images, where a second run would take outputs for inputs")
@@ -96,9 +96,9 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
     """The row of one case, its output written. Raises _Failed with the stage at which it could not go on."""
     stage = "reading"
     try:
-        digest = " ".join(file_sha256(path) for path in dict.fromkeys(ref.path for ref in case.images))
+        digest = " ".join(file_sha256(path) for path in dict.fromkeys(ref.path for ref in case.files))
         _refuse_more_frames(case)
-        image = predictor.read(case.images)
+        image = predictor.read(case.files)
         if predictor.problem.dims == 3 and image.grid.shape[2] == 1:
             raise DataError("is a single slice, this network takes volumes")
         stage = "predicting"
@@ -111,7 +111,7 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
             }
         values = predictor.segment(image).tensor[0].numpy()
         stage = "writing"
-        like = case.images[0].path
+        like = case.files[0].path
         out = target / f"{case.id}{mask_suffix(like)}"
         write_mask_like(values, like, out)
     except Exception as error:  # whatever a file makes of a library: the batch goes on
@@ -129,9 +129,9 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
 
 def _refuse_more_frames(case: Case) -> None:
     """Raise DataError where a 4-D file holds other frames than the network's channels."""
-    frames = read_header(case.images[0]).frames
-    if case.images[0].index is not None and case.images[0].key is None and frames != len(case.images):
-        raise DataError(f"{case.images[0].path}: holds {frames} frames, this network takes {len(case.images)}")
+    frames = read_header(case.files[0]).frames
+    if case.files[0].index is not None and case.files[0].key is None and frames != len(case.files):
+        raise DataError(f"{case.files[0].path}: holds {frames} frames, this network takes {len(case.files)}")
 
 
 def _write_tables(target: Path, results: Sequence[Row], failures: Sequence[Row]) -> None:

@@ -142,7 +142,7 @@ def _file_faults(cohort: Cohort, problem: Problem, *, seconds: float) -> tuple[l
         if perf_counter() > end:
             break
         try:
-            for image in case.images:
+            for image in case.files:
                 read_header(image)
             if isinstance(case.label, ImageRef):
                 unknown = problem.unknown_values(read_mask(case.label).tensor.unique().tolist())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum import __version__
-from hilum.data.prepared import data_sha256
+from hilum.data.hashes import data_sha256
 from hilum.data.splits.base import Split
 from hilum.pipeline.study import Study
 from hilum.run import now

@@ -10,8 +10,9 @@ from hilum.augment.base import FlipAugment, Frame
 from hilum.case import Case, Cohort
 from hilum.data.dataset import Dataset, Sampling
 from hilum.data.loader import Batches
-from hilum.data.prepared import Prepared, Store
+from hilum.data.prepared import Prepared
 from hilum.data.splits.base import Split
+from hilum.data.store import Store
 from hilum.errors import ConfigError, Fault
 from hilum.experiment import Experiment, section_faults
 from hilum.inference.predictor import coarsest_axis, mirrorings

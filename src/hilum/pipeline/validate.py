@@ -38,7 +38,7 @@ def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence
     Raises DataError naming the case where it cannot be used.
     """
     try:
-        image = predictor.read(case.images)
+        image = predictor.read(case.files)
         if predictor.problem.kind == "classification":
             return [_class_row(case, part, predictor.classify(image), predictor.problem)]
         truth = _read_truth(case)

@@ -1,5 +1,8 @@
 """The root of all preparation steps."""
 
+from collections.abc import Sequence
+from typing import Self
+
 from hilum.registry import Component
 from hilum.volume import Volume
 
@@ -18,3 +21,7 @@ class PrepareConfig(Component, family="prepare"):
     def fixed_size(self) -> tuple[int, ...] | None:
         """The spatial size that every result has (without K where two numbers are given), or None where it varies."""
         return None
+
+    def for_channels(self, channels: Sequence[int]) -> Self:
+        """The step for an image with only these of the channels; another one where settings are given by channel."""
+        return self

@@ -52,8 +52,8 @@ def make_cohort(
 
 def require_files(cases: Iterable[Case], *, origin: object) -> None:
     """Raise one DataError for all files that are missing."""
-    refs = (ref for case in cases for ref in (*case.images, case.label) if isinstance(ref, ImageRef))
-    missing = [str(path) for path in dict.fromkeys(ref.path for ref in refs) if not path.is_file()]
+    refs = (ref for case in cases for ref in (*case.files, case.label) if isinstance(ref, ImageRef))
+    missing = [str(path) for path in dict.fromkeys(ref.path for ref in refs) if not path.exists()]
     if missing:
         raise DataError(f"{origin}: {len(missing)} of the files that it names do not exist: {listed(missing)}")
 

@@ -63,7 +63,7 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
         cohort = make_cohort(cases, channels=tuple(self._image_columns), notes=notes, origin=self.file)
         if isinstance(self.image, dict):
             return cohort
-        return Cohort(cohort.cases, channel_names(cases[0].images[0]), cohort.notes)
+        return Cohort(cohort.cases, channel_names(cases[0].files[0]), cohort.notes)
 
     @property
     def _image_columns(self) -> dict[str, str]:

@@ -67,7 +67,7 @@ class MedmnistConfig(SourceConfig, kind="medmnist"):
         cases = [case for part in PARTS for case in _cases(self.file, part)]
         assigned = self.patients.assign([case.id for case in cases], folder=self.file.parent)
         cases = [Case(case.id, assigned[case.id], case.images, case.label, case.part) for case in cases]
-        channels = channel_names(cases[0].images[0]) if cases else ()
+        channels = channel_names(cases[0].files[0]) if cases else ()
         return make_cohort(cases, channels=channels, notes=self.patients.notes, origin=self.file)
 
 
