@@ -138,7 +138,7 @@ def test_series_is_refused_unless_frames_are_channels(tmp_path: Path) -> None:
     array = values((4, 5, 6, 3))
     ref = ImageRef(save(tmp_path / "series.nii.gz", array))
     assert read_header(ref).frames == 3
-    with pytest.raises(DataError, match=r"series\.nii\.gz: holds 3 frames \(4-D\)"):
+    with pytest.raises(DataError, match=r"series\.nii\.gz: 4-D series: received 3 frames"):
         read(ref)
     assert np.array_equal(read(ref, frames_as_channels=True).tensor, np.moveaxis(array, -1, 0))
     with pytest.raises(DataError, match="a mask needs one value a voxel, received 3"):
@@ -151,6 +151,9 @@ def test_frames_of_one_file_are_the_channels_of_a_case(suffix: str, tmp_path: Pa
     path = save(tmp_path / f"modalities{suffix}", array)
     volume = read_image([ImageRef(path, index=2), ImageRef(path, index=0)])
     assert np.array_equal(volume.tensor, np.moveaxis(array[..., [2, 0]], -1, 0))
+    for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0, 0]):
+        volume = read_image([ImageRef(path, index=index) for index in order])
+        assert np.array_equal(volume.tensor, np.moveaxis(array[..., order], -1, 0))
     with pytest.raises(DataError, match="frame 3 was asked for, the file has frames 0 to 2"):
         read_header(ImageRef(path, index=3))
 
@@ -226,7 +229,7 @@ def test_voxels_that_are_no_measurements_are_refused(tmp_path: Path) -> None:
         read(ImageRef(save(tmp_path / "complex.nii", values(dtype="complex64"))))
     array = values(dtype="float32")
     array[0, 0, :2] = np.nan, np.inf
-    with pytest.raises(DataError, match="2 of 210 voxels are not finite"):
+    with pytest.raises(DataError, match="not finite: received 2 of 210 voxels"):
         read(ImageRef(save(tmp_path / "nan.nii", array)))
 
 
@@ -242,3 +245,50 @@ def test_reading_a_header_reads_no_voxels(tmp_path: Path) -> None:
     path = save(tmp_path / "image.nii", values())
     path.write_bytes(path.read_bytes()[:352])  # nothing but the header is left
     assert read_header(ImageRef(path)).grid.shape == (5, 6, 7)
+
+
+def test_facts_of_a_header(tmp_path: Path) -> None:
+    def change(header: Any) -> None:
+        header["descrip"] = b"scanner 7"
+        header["scl_slope"], header["scl_inter"] = 0.5, -3.0
+
+    facts = read_header(ImageRef(save(tmp_path / "a.nii.gz", values(), endianness=">", change=change))).facts
+    expected = {"sform_code": "1", "qform_code": "1", "byte_order": "big", "description": "scanner 7"}
+    assert facts.items() >= (expected | {"scl_slope": "0.5", "scl_inter": "-3"}).items()
+    plain = read_header(ImageRef(save(tmp_path / "b.nii.gz", values(), forms=(2, 0)))).facts
+    assert plain == {"sform_code": "2", "qform_code": "0"}
+
+
+def test_forms_that_differ_are_told_by_how_much(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii"
+    moved = np.diag([2.0, 2.0, 2.0, 1.0])
+    image: Any = nib.Nifti1Image(values(), None)
+    image.header.set_qform(moved, code=1)
+    moved[:3, 3] = (3.0, 0.0, 4.0)
+    image.header.set_sform(moved, code=1)
+    image.to_filename(path)
+    assert float(read_header(ImageRef(path)).facts["forms_differ_mm"]) == pytest.approx(5.0, abs=1e-3)
+    write_volume(path, values(), moved)
+    assert float(read_header(ImageRef(path)).facts["forms_differ_mm"]) < 1e-4
+
+
+def test_a_header_is_read_from_the_first_bytes_of_a_compressed_file(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 2**15, (40, 40, 40)).astype("int16")
+    path = save(tmp_path / "a.nii.gz", noise)
+    whole = read_header(ImageRef(path))
+    path.write_bytes(path.read_bytes()[:5000])
+    assert read_header(ImageRef(path)) == whole
+    with pytest.raises(DataError, match=r"a\.nii\.gz: voxels cannot be read"):
+        read(ImageRef(path))
+
+
+def test_a_wrong_checksum_and_a_second_member_are_noticed(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii.gz", values())
+    content = path.read_bytes()
+    for broken in (content[:-8] + b"1234" + content[-4:], content[:-1], content[:-4] + b"1234"):
+        path.write_bytes(broken)
+        with pytest.raises(DataError, match=r"a\.nii\.gz: voxels cannot be read"):
+            read(ImageRef(path))
+    raw = gzip.decompress(content)
+    path.write_bytes(gzip.compress(raw[:400]) + gzip.compress(raw[400:]))  # as pigz and bgzip may write
+    assert np.array_equal(read(ImageRef(path)).tensor[0], values())

@@ -1,5 +1,7 @@
 """Pictures: channels by colour model, masks by value, and files that are broken."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +116,46 @@ def test_broken_files_are_named(name: str, tmp_path: Path) -> None:
     for reader in (read, read_mask):
         with pytest.raises(DataError, match=rf"{name}: (not a readable picture|pixels cannot be read) \(.+\)"):
             reader(ImageRef(path))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bits_are_kept_in_colours_too(channels: int, tmp_path: Path) -> None:
+    import imagecodecs
+
+    array = np.random.default_rng(0).integers(0, 65536, (5, 6, channels)).astype("uint16")
+    if channels in (2, 4):
+        array[..., -1] = 65535
+    path = tmp_path / "deep.png"
+    path.write_bytes(imagecodecs.png_encode(array.squeeze()))
+    header = read_header(ImageRef(path))
+    kept = 1 if channels < 3 else 3
+    assert (header.channels, header.stored, header.facts["bits"]) == (kept, "uint16", "16")
+    assert np.array_equal(read(ImageRef(path)).tensor[..., 0], np.moveaxis(array[..., :kept], -1, 0))
+    if channels in (2, 4):
+        array[1, 1, -1] = 9
+        path.write_bytes(imagecodecs.png_encode(array))
+        with pytest.raises(DataError, match=r"deep\.png: uses transparency"):
+            read(ImageRef(path))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_greys_of_few_bits_are_as_they_were_stored(bits: int, tmp_path: Path) -> None:
+    rows = np.arange(2 * 8).reshape(2, 8) % 2**bits
+    packed = [np.packbits(((row[:, None] >> np.arange(bits)[::-1]) & 1).astype("uint8")).tobytes() for row in rows]
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 2, bits, 0, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in packed)))
+    path = tmp_path / "few.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + pixels + chunk(b"IEND", b""))
+    assert np.array_equal(read(ImageRef(path)).tensor[0, :, :, 0], rows)
+    assert np.array_equal(read_mask(ImageRef(path)).tensor[0, :, :, 0], rows)
+
+
+def test_a_camera_that_was_turned_is_told(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(np.zeros((4, 5), "uint8")).save(tmp_path / "a.jpg", exif=exif)
+    assert read_header(ImageRef(tmp_path / "a.jpg")).facts["exif_orientation"] == "6"

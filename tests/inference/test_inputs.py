@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.formats.conftest import write_series
 
 from hilum.case import Case, ImageRef
 from hilum.errors import DataError
+from hilum.formats.reading import read
 from hilum.inference.inputs import find_inputs, frames_of
 
 
@@ -98,8 +101,8 @@ def test_a_colour_image_is_one_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("case_id,file\n1,a.nii\n", "no column 'image'"),
-        ("case_id,image\n1,\n", "empty cells: image in line 2"),
+        ("case_id,file\n1,a.nii\n", "missing column: expected a column 'image'"),
+        ("case_id,image\n1,\n", "csv:2: empty cell: expected something in column 'image'"),
         ("case_id,image\n", "no row: there is nothing to predict"),
         ("case_id,image\n1,a.nii\n1,b.nii\n", "1 ids occur twice, such as 1: give each row its own case_id"),
         ("image\na/x.nii\nb/x.nii\n", "such as x: give each row its own case_id"),
@@ -118,3 +121,41 @@ def test_a_four_dimensional_file_is_read_frame_by_frame_as_in_training(tmp_path:
     trained = Case("a", "p", tuple(ImageRef(Path("a.nii.gz"), index=index) for index in range(3)))
     (case,) = find_inputs(file, ("flair", "t1", "t2"), frames=frames_of(trained))
     assert case.images == tuple(ImageRef(file, index=index) for index in range(3))
+
+
+def test_a_series_of_slices_is_one_case(tmp_path: Path) -> None:
+    slices = np.zeros((3, 4, 5), dtype="int16")
+    write_series(tmp_path / "ann" / "t1", slices)
+    for path in write_series(tmp_path / "bob" / "1.2.840.99", slices):
+        path.rename(path.with_suffix(""))
+    touch(tmp_path, "cleo.mha", "cleo.tif", "cleo.raw", "cleo.npz")
+    assert found(tmp_path) == {
+        "t1": tmp_path / "ann" / "t1",
+        "1.2.840.99": tmp_path / "bob" / "1.2.840.99",
+        "cleo.mha": tmp_path / "cleo.mha",
+        "cleo.tif": tmp_path / "cleo.tif",
+    }
+    assert found(tmp_path / "ann" / "t1") == {"t1": tmp_path / "ann" / "t1"}
+
+
+def test_series_of_one_folder_are_told_apart(tmp_path: Path) -> None:
+    slices = np.zeros((3, 4, 5), dtype="int16")
+    for uid, description in (("1.2.1", "T1 post"), ("1.2.2", "T2"), ("1.2.3", "T2")):
+        changes = {"SeriesInstanceUID": uid, "SeriesDescription": description}
+        write_series(tmp_path, slices, changes=changes, prefix=uid)
+    lone = write_series(tmp_path, slices[:1], changes={"SeriesInstanceUID": "1.2.4"}, prefix="lone")[0]
+    cases = find_inputs(tmp_path, ("image",), frames=[None])
+    assert {case.id: case.images[0] for case in cases} == {
+        "T1_post": ImageRef(tmp_path, "1.2.1"),
+        "T2": ImageRef(tmp_path, "1.2.2"),
+        "T2_2": ImageRef(tmp_path, "1.2.3"),
+        "lone000": ImageRef(lone),
+    }
+
+
+def test_a_broken_slice_is_a_case_that_will_fail(tmp_path: Path) -> None:
+    paths = write_series(tmp_path / "s", np.zeros((3, 4, 5), dtype="int16"))
+    paths[0].write_bytes(b"broken")
+    assert set(found(tmp_path).values()) == {tmp_path / "s", paths[0]}
+    with pytest.raises(DataError, match=f"{paths[0].name}: not a readable DICOM file"):
+        read(ImageRef(tmp_path / "s"))  # the rest must not pass for a whole series

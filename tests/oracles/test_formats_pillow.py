@@ -26,3 +26,29 @@ def test_real_masks_keep_their_values(shared_data: Path) -> None:
     mask = read_mask(ImageRef(path)).tensor
     assert np.array_equal(mask[0, :, :, 0], np.asarray(Image.open(path)))
     assert mask.unique().tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_deflate", "jpeg"])
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB", "P"])
+def test_tiffs_written_by_pillow_read_as_it_reads_them(mode: str, compression: str, tmp_path: Path) -> None:
+    if compression == "jpeg" and mode not in ("L", "RGB"):
+        pytest.skip("JPEG holds greys and colours of 8 bits only")
+    smooth = np.add.outer(np.arange(16), np.arange(24)).astype("uint8") * 5
+    picture = (
+        Image.fromarray(smooth.astype("uint16") * 200) if mode == "I;16" else Image.fromarray(smooth).convert(mode)
+    )
+    picture.save(tmp_path / "a.tif", compression=compression)
+    with Image.open(tmp_path / "a.tif") as written:
+        expected = np.asarray(written.convert("RGB") if mode == "P" else written)
+    found = np.moveaxis(read(ImageRef(tmp_path / "a.tif")).tensor[..., 0].numpy(), 0, -1)
+    assert np.abs(found - expected.reshape(found.shape).astype(int)).max() <= (2 if compression == "jpeg" else 0)
+
+
+def test_every_real_picture_reads_as_pillow_reads_it(shared_data: Path) -> None:
+    paths = sorted(shared_data.rglob("*.png"))
+    assert len(paths) > 700
+    for path in paths:
+        with Image.open(path) as picture:
+            expected = np.asarray(picture)
+        volume = read(ImageRef(path))
+        assert np.array_equal(volume.tensor[..., 0], np.moveaxis(expected.reshape(*volume.grid.shape[:2], -1), -1, 0))

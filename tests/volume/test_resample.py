@@ -129,7 +129,7 @@ def test_the_source_is_left_as_it_was() -> None:
 def test_slabs_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     volume, target = ramp(GRID), Grid((12, 9, 6), np.diag((1.0, 1.1, 1.2, 1.0)))
     whole = {mode: resample(volume, target, mode).tensor for mode in ("linear", "nearest")}
-    monkeypatch.setattr("hilum.volume.SLAB_POINTS", 100)
+    monkeypatch.setattr("hilum.interpolation.SLAB_POINTS", 100)
     for mode, expected in whole.items():
         assert torch.equal(resample(volume, target, mode).tensor, expected)  # type: ignore[arg-type]
 

@@ -1,1 +1,1 @@
-"""Files in, files out: NIfTI volumes, pictures and arrays in .npz files; read lazily, written whole or not at all."""
+"""Files in, files out: volumes, series of slices, pictures and arrays; read lazily, written whole or not at all."""

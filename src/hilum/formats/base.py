@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,18 @@ Array = npt.NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Header:
-    """Where the voxels lie, how many channels each has, and how many frames (times, directions) follow each other."""
+    """Where the voxels lie, how many channels each has, and how many frames (times, directions) follow each other.
+
+    `stored` names the type of the values in the file. `facts` is what else the header tells, under names such as
+    `modality`, `patient_id`, `manufacturer`, `scl_slope`, `forms_differ_mm`; each format names its own. Neither makes
+    two headers differ.
+    """
 
     grid: Grid
     channels: int
     frames: int = 1
+    stored: str = field(default="", compare=False)
+    facts: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -39,17 +46,21 @@ class Opened:
 
 @dataclass(frozen=True)
 class Format:
-    """One file format: its suffixes, how it opens an image, and how it writes label values onto an image's own grid.
+    """One file format: its suffixes, how it opens an image, and how masks of its images are written.
 
-    `write_mask(values, like, out)` takes integers (I, J, K). Formats without it cannot be written. `files` names every
-    file that an image is read from, where it is more than the one that is named.
+    `write_mask(values, like, out)` takes integers (I, J, K) and writes files that end in `mask_suffix`. Where there is
+    none, `mask_by_grid` tells whether a mask may be written on the image's grid in the format that suits the grid.
+    `files` names every file that an image is read from, where it is more than the one that is named. `alone` is False
+    where a file's name is not enough to name an image.
     """
 
     suffixes: tuple[str, ...]
     open: Callable[[ImageRef], Opened]
     write_mask: Callable[[npt.NDArray[np.integer], Path, Path], None] | None = None
     mask_suffix: str | None = None
+    mask_by_grid: bool = False
     files: Callable[[ImageRef], tuple[Path, ...]] = lambda ref: (ref.path,)
+    alone: bool = True
 
 
 def place(path: Path, *, shape: tuple[int, ...], affine: npt.ArrayLike, unit: Unit) -> Grid:
@@ -80,3 +91,12 @@ def smallest_type(values: npt.NDArray[np.integer], options: tuple[type[np.intege
             return option
     held = np.iinfo(options[-1])
     raise DataError(f"label values from {low} to {high} do not fit this format, which holds {held.min} to {held.max}")
+
+
+def chosen_frame(ref: ImageRef, frames: int) -> int:
+    """How many frames are left once `ref.index` has picked one. Raises DataError where there is no such frame."""
+    if ref.index is None:
+        return frames
+    if not 0 <= ref.index < frames:
+        raise DataError(f"{ref.path}: frame {ref.index} was asked for, the file has frames 0 to {frames - 1}")
+    return 1

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
+from isal import igzip, isal_zlib
 from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
 from nibabel.wrapstruct import WrapStructError
 
 from hilum.errors import DataError
 from hilum.formats.atomic import write_whole
-from hilum.formats.base import Format, Header, Opened, place, reason, smallest_type
+from hilum.formats.base import Format, Header, Opened, chosen_frame, place, reason, smallest_type
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from hilum.case import ImageRef
     from hilum.formats.base import Array
 
-BROKEN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
+ISAL_ERROR = cast("type[Exception]", isal_zlib.error)
+BROKEN = (OSError, EOFError, ValueError, zlib.error, ISAL_ERROR, HeaderDataError, WrapStructError)
 """What nibabel and gzip raise for files that are truncated, empty or something else than they claim."""
 
 MILLIMETRES = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
@@ -34,7 +37,15 @@ LABEL_INTENT = 1002
 """NIFTI_INTENT_LABEL: each voxel holds the number of a label."""
 
 GZIP_LEVEL = 4
-"""Masks compress well at any level; higher ones only cost time."""
+"""Masks compress well at any level; higher ones only cost time. zlib gives the same bytes on every processor, which
+isal does not promise: it reads, zlib writes."""
+
+KINDS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
+"""A NIfTI file begins with the length of its header."""
+
+HEAD_BYTES = max(KINDS)
+COMPRESSED_BYTES = 4096
+"""How much of a compressed file is read at a time until the header is complete."""
 
 
 def open_nifti(ref: ImageRef) -> Opened:
@@ -43,14 +54,13 @@ def open_nifti(ref: ImageRef) -> Opened:
     The affine is the sform where its code is set, then the qform, then the voxel sizes alone, as nibabel has it.
     Raises DataError for a file that is no readable NIfTI image of real numbers.
     """
-    image = _load(ref.path)
-    if image.get_data_dtype().kind not in "iuf":
-        raise DataError(f"{ref.path}: voxels are {image.get_data_dtype()}, expected real numbers")
-    grid, channels, frames = _layout(ref.path, image)
-    if ref.index is not None and not 0 <= ref.index < frames:
-        raise DataError(f"{ref.path}: frame {ref.index} was asked for, the file has frames 0 to {frames - 1}")
-    header = Header(grid, channels, 1 if ref.index is not None else frames)
-    return Opened(header, lambda: _voxels(ref, grid.shape))
+    info = _header(ref.path)
+    dtype = info.get_data_dtype()
+    if dtype.kind not in "iuf":
+        raise DataError(f"{ref.path}: voxels are {dtype}, expected real numbers")
+    grid, channels, frames = _layout(ref.path, info)
+    header = Header(grid, channels, chosen_frame(ref, frames), dtype.name, _facts(info))
+    return Opened(header, lambda: _voxels(ref, info, grid.shape))
 
 
 def write_mask(values: npt.NDArray[np.integer], like: Path, out: Path) -> None:
@@ -59,12 +69,12 @@ def write_mask(values: npt.NDArray[np.integer], like: Path, out: Path) -> None:
     Affine, sform and qform with their codes, voxel sizes, units and byte order are those of `like`; the data type is
     the smallest that holds the values, scaling is off. Raises DataError where the shapes differ.
     """
-    image = _load(like)
-    grid = _layout(like, image)[0]
+    info = _header(like)
+    grid = _layout(like, info)[0]
     if values.shape != grid.shape:
         raise DataError(f"{out}: mask of shape {values.shape} does not fit {like} of shape {grid.shape}")
-    shape = image.shape[:3]
-    header = type(image.header)(_raw_header(like, image), check=False)
+    shape = info.get_data_shape()[:3]
+    header = type(info)(_head(like)[: info.template_dtype.itemsize], check=False)
     dtype = np.dtype(smallest_type(values, (np.uint8, np.int16, np.int32))).newbyteorder(header.endianness)
     header.set_data_dtype(dtype)
     header.structarr["dim"] = [len(shape), *shape, *([1] * (7 - len(shape)))]
@@ -73,12 +83,12 @@ def write_mask(values: npt.NDArray[np.integer], like: Path, out: Path) -> None:
     header.structarr["magic"] = type(header).single_magic
     header.structarr["vox_offset"] = type(header).single_vox_offset
     head = header.binaryblock.ljust(type(header).single_vox_offset, b"\0")
-    content = head + values.astype(dtype).tobytes(order="F")
-    compressed = out.name.lower().endswith(".gz")
-    write_whole(out, gzip.compress(content, GZIP_LEVEL, mtime=0) if compressed else content)
+    _write(out, head + values.astype(dtype).tobytes(order="F"))
 
 
-def write_volume(path: Path, values: Array, affine: npt.ArrayLike, *, sform_code: int = 1, qform_code: int = 1) -> None:
+def write_volume(
+    path: Path, values: Array, affine: npt.ArrayLike, *, sform_code: int = 1, qform_code: int = 1, intent_code: int = 0
+) -> None:
     """Write values (I, J, K) with an affine in RAS+ millimetres, under the given codes (0: that form is not set).
 
     The same input gives the same bytes.
@@ -87,8 +97,8 @@ def write_volume(path: Path, values: Array, affine: npt.ArrayLike, *, sform_code
     image.header.set_sform(affine, code=sform_code)
     image.header.set_qform(affine, code=qform_code)
     image.header.set_xyzt_units("mm")
-    content = image.to_bytes()
-    write_whole(path, gzip.compress(content, GZIP_LEVEL, mtime=0) if path.name.lower().endswith(".gz") else content)
+    image.header["intent_code"] = intent_code
+    _write(path, image.to_bytes())
 
 
 _MASK_FIELDS: dict[str, Any] = {
@@ -104,62 +114,126 @@ _MASK_FIELDS: dict[str, Any] = {
 }
 
 
-def _load(path: Path) -> Any:
-    """The nibabel image, voxels unread."""
+def _write(path: Path, content: bytes) -> None:
+    write_whole(path, gzip.compress(content, GZIP_LEVEL, mtime=0) if _compressed(path) else content)
+
+
+def _compressed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of the file, decompressed, as they stand in it: nibabel mends some fields while loading."""
+    with path.open("rb") as stream:
+        if not _compressed(path):
+            return stream.read(HEAD_BYTES)
+        unpacker, head = isal_zlib.decompressobj(wbits=31), b""
+        while len(head) < HEAD_BYTES and (part := stream.read(COMPRESSED_BYTES)):
+            head += unpacker.decompress(part, HEAD_BYTES - len(head))
+        return head
+
+
+def _header(path: Path) -> Any:
+    """The nibabel header, voxels and extensions unread."""
     try:
-        image = nib.load(path)
+        head = _head(path)
+        kind = next((kind for size, kind in KINDS.items() if size in _first_number(head)), None)
+        if kind is not None:
+            content = head[: kind.template_dtype.itemsize]
+            _require_sizes(path, kind(content, check=False))
+            return kind(content)
     except BROKEN as error:
         raise DataError(f"{path}: not a readable NIfTI file ({reason(error)})") from error
-    if not isinstance(image, nib.Nifti1Image):  # Nifti2Image is one too
-        raise DataError(f"{path}: expected a NIfTI file, received {type(image).__name__}")
-    return image
+    wrong = "empty" if not head else f"it begins with {head[:4]!r}"
+    raise DataError(f"{path}: not a readable NIfTI file ({wrong}, expected the length of a header, 348 or 540)")
 
 
-def _layout(path: Path, image: Any) -> tuple[Any, int, int]:
+def _require_sizes(path: Path, info: Any) -> None:
+    """Raise DataError where voxels have no size, which nibabel would take for 1 mm; the sform has sizes of its own."""
+    count = min(max(int(info["dim"][0]), 0), 3)
+    sizes = info["pixdim"][1 : 1 + count]
+    if int(info["sform_code"]) == 0 and not (np.abs(sizes) > 0).all():
+        raise DataError(f"{path}: voxels of {' x '.join(f'{size:g}' for size in sizes)} mm in the header, and no sform")
+
+
+def _first_number(head: bytes) -> tuple[int, int]:
+    """The first four bytes in both byte orders."""
+    return int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big")
+
+
+def _layout(path: Path, info: Any) -> tuple[Any, int, int]:
     """Grid, channels and frames of an image of two to five dimensions."""
-    sizes = tuple(int(size) for size in image.shape)
+    shape = sizes = tuple(int(size) for size in info.get_data_shape())
     while len(sizes) > 3 and sizes[-1] == 1:
         sizes = sizes[:-1]
     frames, channels = (*sizes[3:], 1, 1)[:2]
     if not 2 <= len(sizes) <= 5 or (len(sizes) == 5 and frames != 1):
-        raise DataError(
-            f"{path}: shape {image.shape} is neither an image, a volume, a series of volumes nor a vector volume"
-        )
+        raise DataError(f"{path}: shape {shape} is neither an image, a volume, a series of volumes nor a vector volume")
     try:
-        scale = MILLIMETRES[image.header.get_xyzt_units()[0]]
+        scale = MILLIMETRES[info.get_xyzt_units()[0]]
+        affine = np.diag([scale, scale, scale, 1.0]) @ info.get_best_affine()
     except KeyError as error:
         raise DataError(
             f"{path}: the header's unit of length has the code {error.args[0]}, which NIfTI does not know"
         ) from error
-    affine = np.diag([scale, scale, scale, 1.0]) @ image.affine
+    except BROKEN as error:
+        raise DataError(f"{path}: the header does not say where the voxels lie ({reason(error)})") from error
     return place(path, shape=(*sizes, 1)[:3], affine=affine, unit="mm"), channels, frames
 
 
-def _voxels(ref: ImageRef, shape: tuple[int, int, int]) -> Array:
-    """Values (channels * frames, I, J, K), scaled as the header says; native integers where it does not scale."""
+def _facts(info: Any) -> Mapping[str, str]:
+    """What the header tells besides its geometry.
+
+    sform_code, qform_code; forms_differ_mm: how far the two place a voxel apart at most, where both are set;
+    scl_slope, scl_inter where they scale; byte_order where it is big; description, intent_code where they are set.
+    """
+    sform, qform = int(info["sform_code"]), int(info["qform_code"])
+    facts = {"sform_code": str(sform), "qform_code": str(qform)}
+    if sform and qform:
+        facts["forms_differ_mm"] = _forms_differ(info)
+    slope, inter = _scaling(info)
+    if slope != 1 or inter != 0:
+        facts |= {"scl_slope": f"{slope:g}", "scl_inter": f"{inter:g}"}
+    if info.endianness == ">":
+        facts["byte_order"] = "big"
+    if int(info["intent_code"]):
+        facts["intent_code"] = str(int(info["intent_code"]))
+    description = bytes(info["descrip"]).rstrip(b"\0 ").decode("latin-1")
+    return facts | ({"description": description} if description else {})
+
+
+def _scaling(info: Any) -> tuple[np.float64, np.float64]:
+    """What stored values are multiplied with, and what is added then."""
+    slope, inter = info.get_slope_inter()
+    return np.float64(1 if slope is None else slope), np.float64(inter or 0)
+
+
+def _forms_differ(info: Any) -> str:
+    """The largest distance (mm) between the two places that sform and qform give one voxel."""
     try:
-        image = _load_checked(ref.path)
-        picked = ref.index is not None and image.ndim > 3
-        array = np.asanyarray(image.dataobj[:, :, :, ref.index] if picked else image.dataobj)
-    except BROKEN as error:
+        difference = np.abs(info.get_sform() - info.get_qform())[:3]
+    except BROKEN:
+        return "the qform is no rotation"
+    farthest = difference @ (*(*info.get_data_shape()[:3], 1, 1)[:3], 1)
+    return f"{np.linalg.norm(farthest) * MILLIMETRES[info.get_xyzt_units()[0]]:.4g}"
+
+
+def _voxels(ref: ImageRef, info: Any, shape: tuple[int, int, int]) -> Array:
+    """Values (channels * frames, I, J, K), scaled as the header says; native integers where it does not scale."""
+    stored, dtype, offset = info.get_data_shape(), info.get_data_dtype(), info.get_data_offset()
+    array: Any
+    try:
+        if _compressed(ref.path):  # all of it, so that its checksum is compared
+            content = igzip.decompress(ref.path.read_bytes())
+            array = np.ndarray(stored, dtype, content, offset, order="F")
+        else:
+            array = np.memmap(ref.path, dtype, "r", offset, stored, order="F")
+        if ref.index is not None and len(stored) > 3:
+            array = array[:, :, :, ref.index]
+        array = apply_read_scaling(array, *_scaling(info))
+    except (*BROKEN, TypeError) as error:  # numpy has a TypeError for a buffer that is too small
         raise DataError(f"{ref.path}: voxels cannot be read ({reason(error)})") from error
     return np.moveaxis(array.reshape(*shape, -1), -1, 0)
-
-
-def _load_checked(path: Path) -> Any:
-    """The image; a compressed one is read to its end, so that its checksum is compared."""
-    image = _load(path)
-    if not path.name.lower().endswith(".gz"):
-        return image
-    with gzip.open(path) as stream:
-        return type(image).from_bytes(stream.read())
-
-
-def _raw_header(path: Path, image: Any) -> bytes:
-    """The header's bytes as they stand in the file: nibabel mends some fields while loading."""
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rb") as stream:
-        return bytes(stream.read(type(image.header).template_dtype.itemsize))
 
 
 FORMAT = Format((".nii", ".nii.gz"), open_nifti, write_mask, ".nii.gz")

@@ -43,7 +43,7 @@ def open_row(ref: ImageRef) -> Opened:
         raise DataError(f"{ref.path}: '{ref.key}' of shape {array.shape} and type {array.dtype} does not hold images")
     grid = place(ref.path, shape=(*sizes, 1)[:3], affine=np.eye(4), unit="pixel")
     row = array[ref.index].reshape(*grid.shape, COLOURS if coloured else 1)
-    return Opened(Header(grid, row.shape[-1]), lambda: np.moveaxis(row, -1, 0))
+    return Opened(Header(grid, row.shape[-1], stored=array.dtype.name), lambda: np.moveaxis(row, -1, 0))
 
 
 def array_names(path: Path) -> tuple[str, ...]:
@@ -81,4 +81,4 @@ def _cached(path: Path, key: str, version: tuple[int, int]) -> Any:
     return array
 
 
-FORMAT = Format((".npz",), open_row)
+FORMAT = Format((".npz",), open_row, alone=False)

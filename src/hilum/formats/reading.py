@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from hilum.errors import DataError, nearest
-from hilum.formats import nifti, npz, png
+from hilum.case import ImageRef
+from hilum.errors import DataError, Finding, nearest
+from hilum.formats import dicom, metaimage, nifti, npy, npz, nrrd, png, tiff
 from hilum.formats.base import described
+from hilum.formats.dicom_headers import has_magic
 from hilum.volume import Volume
 
 if TYPE_CHECKING:
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from hilum.case import ImageRef
     from hilum.formats.base import Format, Header, Opened
 
-FORMATS: tuple[Format, ...] = (nifti.FORMAT, png.FORMAT, npz.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    *(nifti.FORMAT, metaimage.FORMAT, nrrd.FORMAT, dicom.FORMAT, png.FORMAT, tiff.FORMAT, npy.FORMAT, npz.FORMAT),
+)
 
 ROUNDING = 1e-3
 """Masks stored as floats may miss a whole number by this much (0.99999997 has been met)."""
@@ -40,7 +43,7 @@ def read(ref: ImageRef, *, frames_as_channels: bool = False) -> Volume:
     opened = _open(ref)
     header = opened.header
     if header.frames > 1 and not frames_as_channels:
-        raise DataError(f"{ref}: holds {header.frames} frames (4-D), expected one volume: extract one")
+        raise DataError([several_frames(ref, header)])
     try:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused below
             array = opened.voxels().astype(np.float32, order="C")
@@ -48,7 +51,8 @@ def read(ref: ImageRef, *, frames_as_channels: bool = False) -> Volume:
         raise DataError(f"{ref}: an image of {header.grid.shape} voxels does not fit into memory") from error
     if not np.isfinite(array).all():
         count = int(array.size - np.isfinite(array).sum())
-        raise DataError(f"{ref}: {count} of {array.size} voxels are not finite (NaN or infinite): replace them first")
+        found = f"{count} of {array.size} voxels NaN or infinite"
+        raise DataError([Finding("error", "not finite", file=str(ref), received=found, fix="replace them first")])
     return Volume(torch.from_numpy(array), header.grid)
 
 
@@ -57,6 +61,10 @@ def read_image(refs: Sequence[ImageRef], *, frames_as_channels: bool = False) ->
 
     Raises DataError where their grids differ, or as `read` does.
     """
+    if _are_all_frames(refs):
+        whole = read(ImageRef(refs[0].path), frames_as_channels=True)  # decompressed once, not once a frame
+        order = [ref.index for ref in refs]
+        return whole if order == [*range(len(whole.tensor))] else Volume(whole.tensor[order], whole.grid)
     volumes = [read(ref, frames_as_channels=frames_as_channels) for ref in refs]
     first = volumes[0]
     for ref, volume in zip(refs[1:], volumes[1:], strict=True):
@@ -68,8 +76,22 @@ def read_image(refs: Sequence[ImageRef], *, frames_as_channels: bool = False) ->
     return first if len(volumes) == 1 else Volume(torch.cat([volume.tensor for volume in volumes]), first.grid)
 
 
+def _are_all_frames(refs: Sequence[ImageRef]) -> bool:
+    """Whether the images are all frames of one file."""
+    if len(refs) == 1 or len({ref.path for ref in refs}) > 1 or any(ref.key is not None for ref in refs):
+        return False
+    indices = {ref.index for ref in refs}
+    header = None if None in indices else read_header(ImageRef(refs[0].path))
+    return header is not None and header.channels == 1 and indices == set(range(header.frames))
+
+
 def read_mask(ref: ImageRef) -> Volume:
-    """Label values as int32 (1, I, J, K) on the mask's grid.
+    """Label values as int32 (1, I, J, K) on the mask's grid; raises DataError as `read_labels` does."""
+    return read_labels(ref)[0]
+
+
+def read_labels(ref: ImageRef) -> tuple[Volume, int]:
+    """Label values as int32 (1, I, J, K) on the mask's grid, and how many of them had to be rounded.
 
     Floats within ROUNDING of a whole number are rounded. Raises DataError for others, for several channels, and as
     `read` does.
@@ -82,7 +104,20 @@ def read_mask(ref: ImageRef) -> Volume:
     limits = np.iinfo(np.int32)
     if whole.min() < limits.min or whole.max() > limits.max:
         raise DataError(f"{ref}: label values from {whole.min()} to {whole.max()} exceed 32 bits")
-    return Volume(torch.from_numpy(whole.astype(np.int32, order="C")), opened.header.grid)
+    changed = int((whole != array).sum()) if array.dtype.kind == "f" else 0
+    return Volume(torch.from_numpy(whole.astype(np.int32, order="C")), opened.header.grid), changed
+
+
+def several_frames(ref: ImageRef, header: Header) -> Finding:
+    """That an image is a series of volumes where one is expected."""
+    return Finding(
+        "error",
+        "4-D series",
+        file=str(ref),
+        received=f"{header.frames} frames of {header.grid.shape} voxels",
+        expected="one volume",
+        fix="extract one frame, or a mean over them",
+    )
 
 
 def _rounded(ref: ImageRef, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -91,7 +126,18 @@ def _rounded(ref: ImageRef, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         off = ~(np.abs(whole - array) <= ROUNDING)  # NaN, also from infinity, counts as off
     if off.any():
         shown = ", ".join(f"{value:g}" for value in np.unique(array[off])[:5])
-        raise DataError(f"{ref}: a mask needs whole numbers, received {shown} ({int(off.sum())} such voxels)")
+        raise DataError(
+            [
+                Finding(
+                    "error",
+                    "not whole numbers",
+                    file=str(ref),
+                    received=f"{shown} ({int(off.sum())} such voxels)",
+                    expected=f"the whole numbers that a mask needs (within {ROUNDING:g})",
+                    fix="store labels, not probabilities or interpolated values",
+                )
+            ]
+        )
     return whole
 
 
@@ -101,32 +147,51 @@ def files_of(ref: ImageRef) -> tuple[Path, ...]:
 
 
 def format_of(path: Path) -> Format:
-    """The format that a file's name stands for. Raises DataError for an unknown suffix."""
+    """The format that a file's name stands for; folders, and files that say so in their first bytes, are DICOM.
+
+    Raises DataError for an unknown suffix.
+    """
+    if path.is_dir():
+        return dicom.FORMAT
     name = path.name.lower()
     for option in FORMATS:
         if name.endswith(option.suffixes):
             return option
-    known = ", ".join(suffix for option in FORMATS for suffix in option.suffixes)
-    raise DataError(f"{path}: unknown kind of file; hilum reads {known}")
+    if has_magic(path):
+        return dicom.FORMAT
+    suffixes = [suffix for option in FORMATS for suffix in option.suffixes]
+    close = nearest("".join(path.suffixes[-2:]).lower(), suffixes) or nearest(path.suffix.lower(), suffixes)
+    hint = f"; did you mean {close}?" if close else ""
+    raise DataError(f"{path}: unknown kind of file; hilum reads {', '.join(suffixes)} and folders of DICOM{hint}")
 
 
 def stem(path: Path) -> str:
-    """The file's name without the suffix of its format (`.nii.gz` is one). Raises DataError for an unknown one."""
-    suffix = max((end for end in format_of(path).suffixes if path.name.lower().endswith(end)), key=len)
-    return path.name[: -len(suffix)]
+    """The file's name without the suffix of its format (`.nii.gz` is one); a folder's name as it is.
+
+    Raises DataError for an unknown suffix.
+    """
+    ends = [end for end in format_of(path).suffixes if path.name.lower().endswith(end)]
+    return path.name if path.is_dir() or not ends else path.name[: -len(max(ends, key=len))]
 
 
 def is_image(path: Path) -> bool:
-    """Whether the file's name is that of an image which stands alone (an .npz file needs a key and a row)."""
-    return path.name.lower().endswith((*nifti.FORMAT.suffixes, *png.FORMAT.suffixes))
+    """Whether a path is that of an image which stands alone (an .npz file needs a key and a row).
+
+    A file is one by its name, or by its first bytes where it is DICOM; a folder where DICOM files lie in it.
+    """
+    if path.is_dir():
+        return dicom.holds_series(path)
+    try:
+        return format_of(path).alone
+    except DataError:
+        return False
 
 
 def _open(ref: ImageRef) -> Opened:
-    opener = format_of(ref.path).open
-    if ref.path.is_dir():
-        raise DataError(f"{ref.path}: is a folder, expected a file")
-    if not ref.path.is_file():
+    if not ref.path.exists():
         siblings = [path.name for path in ref.path.parent.iterdir()] if ref.path.parent.is_dir() else []
         close = nearest(ref.path.name, siblings)
+        if close is None and ref.path.suffix:
+            format_of(ref.path)
         raise DataError(f"{ref.path}: no such file" + (f"; did you mean '{close}'?" if close else ""))
-    return opener(ref)
+    return format_of(ref.path).open(ref)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hilum.case import Case, ImageRef
 from hilum.errors import DataError, nearest
-from hilum.formats.reading import is_image, stem
+from hilum.formats.dicom import FORMAT as DICOM
+from hilum.formats.dicom import readable_series
+from hilum.formats.reading import format_of, is_image, stem
 from hilum.sources.tables import read_table
 
 ID_COLUMN, PATIENT_COLUMN, IMAGE_COLUMN = "case_id", "patient_id", "image"
@@ -29,8 +33,8 @@ def find_inputs(source: Path, channels: Sequence[str], *, frames: Frames) -> tup
     """The cases of a file, a folder (recursive) or a manifest CSV, each under an id of its own.
 
     A manifest has a column `image`, or one for each channel where a case has several images, and may have `case_id`
-    and `patient_id`; its paths are relative to it. Raises DataError where nothing can be predicted; broken files are
-    found later, one by one.
+    and `patient_id`; its paths are relative to it, and an empty cell is a missing channel. Raises DataError where
+    nothing can be predicted; broken files are found later, one by one.
     """
     if not source.exists():
         siblings = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
@@ -46,27 +50,55 @@ def find_inputs(source: Path, channels: Sequence[str], *, frames: Frames) -> tup
             f"expected a manifest CSV with the columns {', '.join(columns)}"
         )
     if source.is_file():
-        return (_case(_name(source), (source,), frames),)
+        return (_case(_name(source), (ImageRef(source),), frames),)
+    found = _images_under(source)
+    if not found:
+        raise DataError(f"{source}: holds no image that hilum reads (.nii, .nii.gz, .png, .jpg, DICOM and others)")
+    names = _distinct_names([path for path, _ in found], source)
+    return tuple(_case(name, (ref,), frames) for name, (_, ref) in zip(names, found, strict=True))
+
+
+def _images_under(folder: Path) -> list[tuple[Path, ImageRef]]:
+    """The images at any depth, each with the path that it is named after; a DICOM series is one image."""
     files = sorted(
         path
-        for path in source.rglob("*")
+        for path in folder.rglob("*")
         if (path.is_file() or path.is_symlink()) and is_image(path) and not path.name.startswith(".")
     )
-    if not files:
-        raise DataError(f"{source}: holds no image that hilum reads (.nii, .nii.gz, .png, .jpg and others)")
-    return tuple(_case(name, (path,), frames) for name, path in zip(_distinct_names(files, source), files, strict=True))
+    alone = [(path, ImageRef(path)) for path in files if format_of(path) is not DICOM]
+    slices = [path for path in files if format_of(path) is DICOM]
+    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in slices)
+    return sorted([*alone, *(image for place in folders for image in _series_under(place))], key=lambda pair: pair[0])
+
+
+def _series_under(folder: Path) -> list[tuple[Path, ImageRef]]:
+    """The series of one folder: named after it, after their description where there are several, or after their file.
+
+    Broken files stand for themselves, so that the reason is told when they are read.
+    """
+    series, broken = readable_series(folder)
+    found = [(path, ImageRef(path)) for path in broken]
+    for info in series:
+        described = folder / re.sub(r"[^\w.+-]+", "_", info.description or info.uid)
+        if len(info.files) == 1 and len(series) > 1:
+            found.append((info.files[0], info.ref))
+        else:
+            found.append((folder if len(series) == 1 else described, info.ref))
+    return found
 
 
 def _from_manifest(file: Path, columns: tuple[str, ...], frames: Frames) -> tuple[Case, ...]:
     table = read_table(file)
     table.require(columns)
-    table.require_cells(columns)
+    if len(columns) == 1:
+        table.require_cells(columns)
     if not table.rows:
         raise DataError(f"{file}: has a header but no row: there is nothing to predict")
     cases = []
-    for row in table.rows:
-        paths = tuple(file.parent / row[column] for column in columns)
-        cases.append(_case(row.get(ID_COLUMN) or _name(paths[0]), paths, frames, patient=row.get(PATIENT_COLUMN)))
+    for row, line in zip(table.rows, table.lines, strict=True):
+        refs = tuple(ImageRef(file.parent / row[column]) if row[column] else None for column in columns)
+        named = next((_name(ref.path) for ref in refs if ref), f"line-{line}")
+        cases.append(_case(row.get(ID_COLUMN) or named, refs, frames, patient=row.get(PATIENT_COLUMN)))
     repeated = [name for name, count in Counter(case.id for case in cases).items() if count > 1]
     if repeated:
         raise DataError(
@@ -88,7 +120,7 @@ def _distinct_names(files: Sequence[Path], folder: Path) -> list[str]:
     for longer in (_with_folders, _with_folders_and_suffix):
         count = Counter(names)
         names = [
-            longer(path.relative_to(folder)) if count[name] > 1 else name
+            longer(path.relative_to(folder) if path != folder else Path(folder.name)) if count[name] > 1 else name
             for name, path in zip(names, files, strict=True)
         ]
     distinct: dict[str, None] = {}
@@ -106,9 +138,9 @@ def _with_folders_and_suffix(path: Path) -> str:
     return "_".join(path.parts)
 
 
-def _case(name: str, paths: tuple[Path, ...], frames: Frames, *, patient: str | None = None) -> Case:
-    paths = paths * len(frames) if len(paths) == 1 else paths
-    images = tuple(ImageRef(path, index=frame) for path, frame in zip(paths, frames, strict=True))
+def _case(name: str, refs: Sequence[ImageRef | None], frames: Frames, *, patient: str | None = None) -> Case:
+    refs = list(refs) * len(frames) if len(refs) == 1 else refs
+    images = tuple(None if ref is None else replace(ref, index=frame) for ref, frame in zip(refs, frames, strict=True))
     return Case(id=name, patient=patient or name, images=images)
 
 
