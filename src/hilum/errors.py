@@ -37,9 +37,10 @@ class Fault:
 
 
 class ConfigError(HilumError):
-    """Every problem found in a configuration, one line each."""
+    """Every problem found in a configuration, one line each; `summary` says how many, where they are not all errors."""
 
-    def __init__(self, problem: str | Sequence[Fault]) -> None:
+    def __init__(self, problem: str | Sequence[Fault], *, summary: str = "") -> None:
+        self.summary = summary
         self.faults = (Fault("configuration", "", problem),) if isinstance(problem, str) else tuple(problem)
         super().__init__(problem if isinstance(problem, str) else "\n".join(str(fault) for fault in self.faults))
 

@@ -18,6 +18,8 @@ IGNORE = -1
 """The encoded target that no loss and no score sees."""
 
 UNKNOWN = np.iinfo(np.int16).min
+TABLE_LENGTH = 1024
+"""Label values this close together are looked up; finding out which ones there are would mean to sort all voxels."""
 Value = int | str
 
 
@@ -62,13 +64,17 @@ class Problem:
 
         IGNORE where the value is the ignored one. Raises DataError naming the label values that no class has.
         """
-        present, inverse = np.unique(values, return_inverse=True)
-        unknown = self.unknown_values(int(value) for value in present)
-        if unknown:
+        low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+        if high - low < TABLE_LENGTH:
+            present, places = np.arange(low, high + 1), np.subtract(values, low, dtype=np.intp)
+        else:
+            present, places = np.unique(values, return_inverse=True)
+        codes = np.stack([self._code(int(value)) for value in present], axis=1)
+        encoded = np.stack([code[places.reshape(values.shape)] for code in codes])
+        if (encoded[0] == UNKNOWN).any():
+            unknown = self.unknown_values(np.unique(values).tolist())
             raise DataError(f"label values {unknown} belong to no class; expected {self.described()}")
-        codes = np.stack([self._code(int(value)) for value in present])
-        encoded = codes[inverse.reshape(values.shape)]
-        return np.ascontiguousarray(np.moveaxis(encoded, -1, 0))
+        return encoded
 
     def unknown_values(self, values: Iterable[int]) -> list[int]:
         """Those label values that neither a class nor the ignore value stands for, sorted."""

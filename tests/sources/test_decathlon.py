@@ -13,8 +13,10 @@ from hilum.errors import DataError
 from hilum.formats.nifti import write_volume
 from hilum.formats.reading import read_image
 from hilum.registry import parse
+from hilum.sources.base import cohort_for
 from hilum.sources.decathlon import DecathlonConfig
 from hilum.sources.patients import UNKNOWN
+from hilum.tasks.segmentation import SegmentationConfig
 
 
 def write(root: Path, *, modality: dict[str, str] | None = None, cases: int = 3) -> dict[str, Any]:
@@ -73,14 +75,19 @@ def test_patients_have_to_be_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"training": []}, "holds no case"),
+        ({"training": []}, "no case: expected at least one"),
         ({"training": None}, "expected a list 'training'"),
         ({"training": [{"image": "a.nii"}]}, "expected a list 'training' of pairs"),
         ({"training": [{"image": 1, "label": "b.nii"}]}, "expected a list 'training' of pairs"),
         ({"modality": None}, "expected a mapping 'modality'"),
         ({"modality": {"0": 1}}, "expected a mapping 'modality'"),
         ({"modality": {"zero": "CT"}}, "expected a mapping 'modality'"),
-        ({"training": [{"image": "a.nii", "label": "b.nii"}]}, r"2 of the files that it names do not exist: .*a\.nii"),
+        ({"training": [{"image": "a.txt", "label": "b.nii"}]}, r"dataset\.json: .*a\.txt: unknown kind of file"),
+        ({"training": 1, "channel_names": {}}, "expected a list 'training'"),
+        (
+            {"training": [{"image": "a.nii", "label": "b.nii"}]},
+            r"case a: .*a\.nii: missing file.*\n.*b\.nii: missing file",
+        ),
     ],
 )
 def test_faults_of_the_description_are_named(change: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -98,6 +105,39 @@ def test_a_missing_or_broken_description_and_another_task_are_named(tmp_path: Pa
         config(tmp_path).cohort("segmentation")
     with pytest.raises(DataError, match="received the task classification"):
         config(tmp_path).cohort("classification")
+
+
+def test_raw_data_of_nnunet_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text('{"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}}')
+    with pytest.raises(DataError, match="kind: nnunet"):
+        config(tmp_path).cohort("segmentation")
+
+
+def test_images_of_the_test_list_are_left_alone(tmp_path: Path) -> None:
+    content = write(tmp_path)
+    assert content["test"] == ["./x.nii.gz"]
+    assert len(config(tmp_path).cohort("segmentation").cases) == 3
+
+
+def test_classes_that_are_not_the_labels_are_warned_about(shared_data: Path) -> None:
+    source = config(shared_data / "Task04_Hippocampus", table="patients.csv")
+    for classes, expected in (
+        ({"background": 0, "anterior": 1, "posterior": 2}, []),
+        ({"background": 0, "anterior": 2, "posterior": 1}, ["the class anterior with the value 2"]),
+        ({"background": 0, "anterior": 1}, ["no class for the values 2"]),
+        ({"background": 0, "hippocampus": [1, 2, 3]}, ["classes with the values 3, which it does not name"]),
+    ):
+        problem = SegmentationConfig.model_validate({"classes": classes}).problem(channels=("MRI",), dims=3, size=None)
+        found = cohort_for(source, problem).findings
+        assert [finding.received for finding in found][:1] == expected
+        assert {(finding.severity, finding.kind) for finding in found} <= {("warning", "labels differ")}
+
+
+@pytest.mark.parametrize("labels", [None, {}, {"tumour": 1}, "x"])
+def test_labels_written_otherwise_declare_nothing(labels: Any, tmp_path: Path) -> None:
+    content = write(tmp_path)
+    (tmp_path / "dataset.json").write_text(json.dumps({**content, "labels": labels}))
+    assert config(tmp_path).declared_labels() is None
 
 
 def test_hippocampus_pairs_sides_of_a_subject(shared_data: Path) -> None:

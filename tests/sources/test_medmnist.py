@@ -65,7 +65,10 @@ def test_patients_have_to_be_told(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"val_labels": None}, "expected the arrays val_images and val_labels, received train_images"),
-        ({"val_labels": np.zeros((2, 14), dtype=np.uint8)}, r"val_labels has shape \(2, 14\), expected one class"),
+        (
+            {"val_labels": np.zeros((2, 14), dtype=np.uint8)},
+            r"val_labels holds 14 labels for each image \(multi-label\), expected one",
+        ),
         (
             {"val_labels": np.zeros((3, 1), dtype=np.uint8)},
             r"val_labels has shape \(3, 1\), expected one class for each of 2",

@@ -29,6 +29,12 @@ def test_each_case_is_said_in_a_note() -> None:
     assert patients.notes == (UNKNOWN,)
 
 
+def test_all_cases_may_be_of_one_patient() -> None:
+    patients = PatientsConfig(one="stack")
+    assert patients.assign(CASES, folder=Path()) == dict.fromkeys(CASES, "stack")
+    assert patients.notes == ()
+
+
 def test_table_is_found_beside_the_data_and_then_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here.csv").write_text("patient_id,case_id,age\n007,a,1\n007,b,2\n")
@@ -43,8 +49,8 @@ def test_table_is_found_beside_the_data_and_then_here(tmp_path: Path, monkeypatc
     [
         ("case_id,patient_id\na,1\n", "names no patient for 1 of 2 cases: b"),
         ("case_id,patient_id\na,1\nb,2\na,3\n", "case a belongs to patient 1 and to patient 3"),
-        ("case,patient_id\na,1\n", "no column 'case_id'"),
-        ("case_id,patient_id\na,\nb,1\n", "empty cells: patient_id in line 2"),
+        ("case,patient_id\na,1\n", "missing column: expected a column 'case_id'"),
+        ("case_id,patient_id\na,\nb,1\n", "csv:2: empty cell: expected something in column 'patient_id'"),
     ],
 )
 def test_faults_of_a_table_are_named(content: str, message: str, tmp_path: Path) -> None:
@@ -59,6 +65,7 @@ def test_faults_of_a_table_are_named(content: str, message: str, tmp_path: Path)
         ({}, "received none of them"),
         ({"each_case": False}, "received none of them"),
         ({"each_case": True, "regex": "(a)"}, "received regex and each_case"),
+        ({"one": "a", "table": "x.csv"}, "received table and one"),
         ({"regex": "("}, "a regular expression"),
         ({"regex": "abc"}, "a group in parentheses"),
         ({"tabel": "x.csv"}, "did you mean 'table'"),

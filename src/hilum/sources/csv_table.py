@@ -1,28 +1,33 @@
 """Cases from a table: a row a case, with columns for its images, its label and its patient."""
 
-from collections.abc import Sequence
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from pydantic import model_validator
 
 from hilum.case import Case, Cohort, ImageRef
-from hilum.errors import DataError
+from hilum.errors import DataError, Finding
 from hilum.formats.reading import stem
-from hilum.sources.base import PARTS, SourceConfig, channel_names, listed, make_cohort
-from hilum.sources.patients import PatientsConfig
+from hilum.sources.base import PARTS, SourceConfig, channel_names, make_cohort
+from hilum.sources.patients import OPTIONS, PatientsConfig
 from hilum.sources.tables import Table, read_table
+
+Row = dict[str, str]
 
 
 class CsvTableConfig(SourceConfig, kind="csv_table"):
-    """A CSV table with a row a case: image, label, patient, anything else."""
+    """A table (CSV, TSV or Parquet) with a row a case: image, label, patient, anything else."""
 
     file: Path
-    """The table, relative to the current folder."""
+    """The table, relative to the current folder: .csv, .tsv or .parquet."""
     root: Path | None = None
     """Folder that the files in the table are relative to; by default the folder of the table."""
     image: str | dict[str, str] = "image"
-    """Column of the image file, or a mapping from each channel's name to its column."""
+    """Column of the image, or a mapping from each channel's name to its column, where empty cells are missing ones."""
     label: str | None = "label"
     """Column of the mask file (segmentation) or of the class (classification); null where nothing is labelled."""
     patient: str | None = None
@@ -40,38 +45,45 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
     def _know_patients(self) -> Self:
         if (self.patient is None) == (self.patients is None):
             raise ValueError(
-                "exactly one of patient: COLUMN and patients: {table: FILE}, {regex: '...'} or {each_case: true}"
+                f"exactly one of patient: COLUMN and patients: {{...}} with one of {OPTIONS}"
                 f" (received {'neither' if self.patient is None else 'both'})"
             )
+        if isinstance(self.image, dict) and not self.image:
+            raise ValueError("at least one channel and its column under image")
         return self
 
     def cohort(self, task_kind: str) -> Cohort:
-        """One case a row, in the table's order. Raises DataError for columns, cells or files that are missing."""
+        """One case a row, in the table's order.
+
+        Raises DataError for columns that are missing, and else for everything that is wrong with cells and files.
+        """
         table = read_table(self.file)
         named = [*self._image_columns.values(), *self._other_columns]
         table.require(named)
-        table.require_cells(column for column in named if column != self.part)
-        ids = [row[self.id] if self.id else stem(Path(row[self._first_image])) for row in table.rows]
-        patients = self._patients(table, ids)
-        _check_parts(table, self.part)
-        _check_order(table, self.order)
-        cases = [
-            self._case(row, (case_id, patient), task_kind)
-            for row, case_id, patient in zip(table.rows, ids, patients, strict=True)
-        ]
+        may_be_empty = {self.part, *(self._image_columns.values() if isinstance(self.image, dict) else ())}
+        findings = table.empty_cells(column for column in named if column not in may_be_empty)
+        findings += [*_part_findings(table, self.part), *_order_findings(table, self.order)]
+        cases = []
+        for row, line in zip(table.rows, table.lines, strict=True):
+            case, found = self._case(row, f"{self.file}:{line}", task_kind)
+            cases.append(case)
+            findings += found
+        cases, unknown = self._with_patients(cases)
         notes = self.patients.notes if self.patients else ()
-        cohort = make_cohort(cases, channels=tuple(self._image_columns), notes=notes, origin=self.file)
+        cohort = make_cohort(
+            cases,
+            channels=tuple(self._image_columns),
+            notes=notes,
+            origin=self.file,
+            findings=[*findings, *unknown],
+        )
         if isinstance(self.image, dict):
             return cohort
-        return Cohort(cohort.cases, channel_names(cases[0].files[0]), cohort.notes)
+        return replace(cohort, channels=channel_names(cases[0].files[0]))
 
     @property
     def _image_columns(self) -> dict[str, str]:
         return self.image if isinstance(self.image, dict) else {"image": self.image}
-
-    @property
-    def _first_image(self) -> str:
-        return next(iter(self._image_columns.values()))
 
     @property
     def _other_columns(self) -> tuple[str, ...]:
@@ -81,46 +93,77 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
     def _root(self) -> Path:
         return self.file.parent if self.root is None else self.root
 
-    def _patients(self, table: Table, ids: Sequence[str]) -> list[str]:
+    def _with_patients(self, cases: Sequence[Case]) -> tuple[list[Case], Sequence[Finding]]:
         if self.patients is None:
-            return [row[str(self.patient)] for row in table.rows]
-        assigned = self.patients.assign(ids, folder=self._root)
-        return [assigned[case_id] for case_id in ids]
+            return list(cases), ()
+        try:
+            assigned = self.patients.assign([case.id for case in cases], folder=self._root)
+        except DataError as error:
+            return list(cases), error.findings or [Finding("error", "no patients", received=str(error))]
+        return [replace(case, patient=assigned[case.id]) for case in cases], ()
 
-    def _case(self, row: dict[str, str], who: tuple[str, str], task_kind: str) -> Case:
+    def _case(self, row: Row, where: str, task_kind: str) -> tuple[Case, list[Finding]]:
+        """The case of a row, and what is wrong with the names of its files; `where` is the table and the line."""
+        columns = list(self._image_columns.values())
+        images = [ImageRef(self._root / row[column]) if row[column] else None for column in columns]
         text = row[self.label] if self.label else None
-        used = {*self._image_columns.values(), *self._other_columns}
+        masked = text and task_kind == "segmentation"
+        files = [row[column] for column in (*columns, *([self.label] if masked and self.label else [])) if row[column]]
+        first = next((ref for ref in images if ref), None)
+        name, unnamed = _name(first.path, where) if first else (f"line {where.rpartition(':')[2]}", [])
+        used = {*columns, *self._other_columns}
         metadata = {column: cell for column, cell in row.items() if column not in used}
         if self.order:
             metadata["order"] = row[self.order]
-        return Case(
-            id=who[0],
-            patient=who[1],
-            images=tuple(ImageRef(self._root / row[column]) for column in self._image_columns.values()),
-            label=ImageRef(self._root / text) if text and task_kind == "segmentation" else text,
+        case = Case(
+            id=row[self.id] if self.id else name,
+            patient=row[self.patient] if self.patient else "",
+            images=tuple(images),
+            label=ImageRef(self._root / text) if text and masked else text,
             part=(row[self.part] or None) if self.part else None,
             metadata=metadata,
         )
+        return case, [*unnamed, *_escapes(files, self._root, where)]
 
 
-def _check_parts(table: Table, column: str | None) -> None:
-    found = {row[column] for row in table.rows} if column else set()
-    unknown = sorted(found - {*PARTS, ""})
-    if unknown:
-        raise DataError(
-            f"{table.path}: column '{column}' holds {listed(unknown)}, expected {', '.join(PARTS)} or nothing"
-        )
+def _name(path: Path, where: str) -> tuple[str, list[Finding]]:
+    """What an image is called, and that nobody knows its format where that is so."""
+    try:
+        return stem(path), []
+    except DataError as error:
+        return path.name, [Finding("error", "unknown format", file=where, received=str(error))]
 
 
-def _check_order(table: Table, column: str | None) -> None:
-    wrong = [row[column] for row in table.rows if not _is_number(row[column])] if column else []
-    if wrong:
-        raise DataError(f"{table.path}: column '{column}' holds {listed(wrong)}, expected numbers")
+def _escapes(cells: Sequence[str], root: Path, where: str) -> Iterator[Finding]:
+    """Relative paths that lead out of the root; absolute ones mean what they say."""
+    for cell in cells:
+        if not Path(cell).is_absolute() and Path(os.path.normpath(cell)).parts[:1] == ("..",):
+            yield Finding(
+                "error",
+                "path outside the root",
+                file=where,
+                received=f"'{cell}'",
+                expected=f"a path that stays in {root}",
+                fix="set `root` to a folder that holds all files, or write the absolute path",
+            )
+
+
+def _part_findings(table: Table, column: str | None) -> Iterator[Finding]:
+    for row, line in zip(table.rows, table.lines, strict=True) if column else ():
+        if row[str(column)] not in (*PARTS, ""):
+            expected = f"{', '.join(PARTS)} or nothing in column '{column}'"
+            yield Finding("error", "unknown part", "", f"{table.path}:{line}", f"'{row[str(column)]}'", expected)
+
+
+def _order_findings(table: Table, column: str | None) -> Iterator[Finding]:
+    for row, line in zip(table.rows, table.lines, strict=True) if column else ():
+        if row[str(column)] and not _is_number(row[str(column)]):
+            expected = f"a number in column '{column}'"
+            yield Finding("error", "no number", "", f"{table.path}:{line}", f"'{row[str(column)]}'", expected)
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True

@@ -1,6 +1,5 @@
 """Folders in the layout of the Medical Segmentation Decathlon: dataset.json, images and masks."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from hilum.case import Case, Cohort, ImageRef
 from hilum.errors import DataError
 from hilum.formats.reading import stem
 from hilum.sources.base import SourceConfig, make_cohort
+from hilum.sources.labels import DeclaredLabels, decathlon_labels, read_description
 from hilum.sources.patients import PatientsConfig
 
 
@@ -22,30 +22,36 @@ class DecathlonConfig(SourceConfig, kind="decathlon"):
     def cohort(self, task_kind: str) -> Cohort:
         """The labelled cases, in the order of dataset.json; several modalities are the frames of one file.
 
-        Raises DataError for a broken dataset.json, missing files, or a task other than segmentation.
+        Images listed under `test` have no masks and are left alone. Raises DataError for a broken dataset.json, missing
+        files, or a task other than segmentation.
         """
-        description = self.root / "dataset.json"
         if task_kind != "segmentation":
-            raise DataError(f"{description}: holds masks for segmentation, received the task {task_kind}")
-        content = _read_description(description)
+            raise DataError(f"{self._description}: holds masks for segmentation, received the task {task_kind}")
+        content = _read(self._description)
         channels = _channels(content["modality"])
         pairs = [(self.root / pair["image"], self.root / pair["label"]) for pair in content["training"]]
-        patients = self.patients.assign([stem(image) for image, _ in pairs], folder=self.root)
+        ids = [_stem(image, self._description) for image, _ in pairs]
+        patients = self.patients.assign(ids, folder=self.root)
         cases = [
-            Case(
-                id=stem(image), patient=patients[stem(image)], images=_refs(image, len(channels)), label=ImageRef(label)
-            )
-            for image, label in pairs
+            Case(id=name, patient=patients[name], images=_refs(image, len(channels)), label=ImageRef(label))
+            for name, (image, label) in zip(ids, pairs, strict=True)
         ]
-        return make_cohort(cases, channels=channels, notes=self.patients.notes, origin=description)
+        return make_cohort(cases, channels=channels, notes=self.patients.notes, origin=self._description)
+
+    def declared_labels(self) -> DeclaredLabels | None:
+        """The labels of dataset.json, where they are written as in the Decathlon."""
+        return decathlon_labels(self._description, _read(self._description).get("labels"))
+
+    @property
+    def _description(self) -> Path:
+        return self.root / "dataset.json"
 
 
-def _read_description(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    pairs = content.get("training") if isinstance(content, dict) else None
+def _read(path: Path) -> dict[str, Any]:
+    content = read_description(path)
+    if "channel_names" in content and "training" not in content:
+        raise DataError(f"{path}: describes raw data of nnU-Net: use {{kind: nnunet}}")
+    pairs = content.get("training")
     if not isinstance(pairs, list) or not all(
         isinstance(pair, dict) and all(isinstance(pair.get(key), str) for key in ("image", "label")) for pair in pairs
     ):
@@ -57,7 +63,14 @@ def _read_description(path: Path) -> dict[str, Any]:
         or not all(number.isdecimal() and isinstance(name, str) for number, name in modality.items())
     ):
         raise DataError(f"{path}: expected a mapping 'modality' from channel numbers to names")
-    return dict(content)
+    return content
+
+
+def _stem(image: Path, description: Path) -> str:
+    try:
+        return stem(image)
+    except DataError as error:
+        raise DataError(f"{description}: {error}") from error
 
 
 def _channels(modality: dict[str, str]) -> tuple[str, ...]:

@@ -39,6 +39,18 @@ MD5 = {
 }
 """Published checksums of the 28-pixel files."""
 
+CLASS_NAMES = {
+    "adrenalmnist3d": ("normal", "hyperplasia"),
+    "breastmnist": ("malignant", "benign"),  # benign, or nothing found
+    "fracturemnist3d": ("buckle", "nondisplaced", "displaced"),
+    "nodulemnist3d": ("benign", "malignant"),
+    "octmnist": ("choroidal_neovascularization", "diabetic_macular_edema", "drusen", "normal"),
+    "pneumoniamnist": ("normal", "pneumonia"),
+    "synapsemnist3d": ("inhibitory", "excitatory"),
+    "vesselmnist3d": ("vessel", "aneurysm"),
+}
+"""What the numbers of some files mean."""
+
 
 class MedmnistConfig(SourceConfig, kind="medmnist"):
     """One MedMNIST file (Yang et al. 2023): small images or volumes with a class each, and the official split."""
@@ -104,6 +116,11 @@ def _cases(file: Path, part: str) -> list[Case]:
         raise DataError(f"{file}: expected the arrays {images} and {labels}, received {', '.join(names)}")
     classes = load_array(file, labels)
     count = len(load_array(file, images))
+    if classes.ndim == 2 and classes.shape[1] > 1 and len(classes) == count:
+        raise DataError(
+            f"{file}: {labels} holds {classes.shape[1]} labels for each image (multi-label), expected one class each:"
+            " hilum does not learn several answers at once, choose another file"
+        )
     if classes.size != len(classes) or classes.dtype.kind not in "iu" or len(classes) != count:
         raise DataError(f"{file}: {labels} has shape {classes.shape}, expected one class for each of {count} images")
     return [

@@ -1,0 +1,60 @@
+"""One id under several spellings: differences of case, zero padding, blanks and separators that people do not mean."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from hilum.errors import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+PIECES = re.compile(r"\d+|[^\W\d_]+")
+"""What an id is made of: numbers and words. Blanks and separators only part them."""
+
+WHOLE = re.compile(r"\s*(\d+)\.0+\s*")
+"""A number that a spreadsheet made a decimal one: 7.0 for 7."""
+
+
+def similar_ids(ids: Iterable[str]) -> list[tuple[str, ...]]:
+    """Groups of two or more different ids that a person would take for one, each sorted; the groups sorted too.
+
+    Equal but for upper and lower case, zeros before a number (hip_1, hip_001), blanks and separators (hip 1, Hip-01),
+    forms of one letter in Unicode, or decimals of a whole number (7, 7.0). Numbers stay apart: 1-11 is not 11-1.
+    """
+    groups: dict[Hashable, set[str]] = defaultdict(set)
+    for one in ids:
+        groups[_key(one)].add(one)
+    return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
+
+
+def spelling_findings(ids: Iterable[str], whose: str) -> tuple[Finding, ...]:
+    """A warning for each group of similar ids; `whose` is "case" or "patient"."""
+    fix = {
+        "patient": "if it is one person, give all of the person's scans one id, or a split may part them",
+        "case": "if it is one scan, take it once",
+    }[whose]
+    return tuple(
+        Finding("warning", f"similar {whose} ids", received=", ".join(f"'{one}'" for one in group), fix=fix)
+        for group in similar_ids(ids)
+    )
+
+
+def _key(text: str) -> Hashable:
+    """What all spellings of an id share: its words without case, joined, and its numbers without zeros before them."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    whole = WHOLE.fullmatch(plain)
+    key: list[str | int] = []
+    for piece in PIECES.findall(whole[1] if whole else plain):
+        word = key[-1] if key else None
+        if piece.isdigit():
+            key.append(int(piece))
+        elif isinstance(word, str):
+            key[-1] = word + piece
+        else:
+            key.append(piece)
+    return tuple(key) or plain
