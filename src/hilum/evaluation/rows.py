@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 Cell = str | int | float | None
 Row = Mapping[str, Cell]
 """A line of `cases.csv`: what stands in each column; None is an empty cell."""
-TEXT_COLUMNS = frozenset({"case_id", "patient_id", "part", "class", "status", "unit", "truth", "predicted"})
+TEXT_COLUMNS = frozenset(
+    {"case_id", "patient_id", "part", "modalities", "class", "status", "unit", "truth", "predicted"}
+)
 """Columns that stay text, so that an id `001` comes back as it was; every other one holds numbers."""
 PROBABILITY_PREFIX = "p_"
 _INTEGER = re.compile(r"-?[0-9]+")
@@ -39,11 +41,17 @@ _INTEGER = re.compile(r"-?[0-9]+")
 
 @dataclass(frozen=True)
 class CaseKey:
-    """Whose row it is."""
+    """Whose row it is, and the groups that the case is in: column by column, one of TEXT_COLUMNS each."""
 
     case_id: str
     patient_id: str
     part: str
+    groups: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def cells(self) -> dict[str, Cell]:
+        """What a row of the case begins with."""
+        return {"case_id": self.case_id, "patient_id": self.patient_id, "part": self.part, **self.groups}
 
 
 def segmentation_rows(
@@ -67,7 +75,7 @@ def segmentation_rows(
         if ignored is not None:
             masks = [mask & ~ignored for mask in masks]
         pair = MaskPair(masks[0], masks[1], grid.spacing, grid.unit)
-        rows.append({**asdict(key), "class": name, **_sizes(pair, grid), **_scores(pair, metrics)})
+        rows.append({**key.cells, "class": name, **_sizes(pair, grid), **_scores(pair, metrics)})
     return rows
 
 
@@ -84,7 +92,7 @@ def classification_row(key: CaseKey, truth: int, *, probabilities: npt.NDArray[n
         )
     named = {f"{PROBABILITY_PREFIX}{name}": float(value) for name, value in zip(problem.classes, values, strict=True)}
     predicted = problem.classes[int(values.argmax())]
-    return {**asdict(key), "truth": problem.classes[truth], "predicted": predicted, **named}
+    return {**key.cells, "truth": problem.classes[truth], "predicted": predicted, **named}
 
 
 def write_rows(file: Path, rows: Sequence[Row]) -> None:

@@ -16,6 +16,8 @@ UNDEFINED = "undefined"
 def table(summary: Mapping[str, Any]) -> list[str]:
     """Lines that say who was scored, every score with its interval, misses and inventions, and the rules behind."""
     lines = _segmentation(summary) if summary["task"] == "segmentation" else _classification(summary)
+    for column, groups in summary.get("by", {}).items():
+        lines += ["", *_groups(column, groups)]
     return [_head(summary), "", *lines, "", *(f"note: {note}" for note in summary["notes"])]
 
 
@@ -49,6 +51,17 @@ def _classification(summary: Mapping[str, Any]) -> list[str]:
     sizes = ", ".join(f"{name} {entry['cases']}" for name, entry in summary["classes"].items())
     scores = [[name, _shown(score)] for name, score in summary["overall"].items()]
     return [f"cases a class: {sizes}", "", *_aligned(scores, numeric=())]
+
+
+def _groups(column: str, groups: Mapping[str, Any]) -> list[str]:
+    """The scores over all classes of each group, and what has to be said of it."""
+    names = list(next(iter(groups.values()))["overall"])
+    grid = [[f"by {column}", "patients", "cases", *names]]
+    for value, entry in groups.items():
+        scores = [_shown(entry["overall"][name]) for name in names]
+        grid.append([value, str(entry["patients"]), str(entry["cases"]), *scores])
+    notes = [f"note: {value}: {note}" for value, entry in groups.items() for note in entry["notes"]]
+    return [*_aligned(grid, numeric=(1, 2)), *notes]
 
 
 def _shown(score: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from hilum.data.modalities import with_missing
 from hilum.errors import ConfigError, DataError, nearest
 from hilum.formats.reading import read_image
 from hilum.inference.restore import to_source
@@ -50,6 +51,8 @@ class Predictor:
     """Axis of the prepared volume along which a 2D network takes slices; None: that of the coarsest spacing."""
     fixed_size: tuple[int, ...] | None = None
     """The only size that the network takes, where there is just one."""
+    may_lack_channels: bool = False
+    """Whether the network was trained for images that lack some of their channels."""
     device: torch.device = CPU
     """Where the network lies, and where windows are blended."""
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -61,9 +64,19 @@ class Predictor:
         if self.window is not None and self.problem.kind == "classification":
             raise ConfigError(f"a window of {self.window} received, but a classifier looks at the whole image: omit it")
 
-    def read(self, refs: Sequence[ImageRef]) -> Volume:
-        """The image of a case from its files. Raises DataError where it has other channels than the network takes."""
-        image = read_image(refs)
+    def read(self, refs: Sequence[ImageRef | None]) -> Volume:
+        """The image of a case from its files, NaN where a channel is missing (None).
+
+        Raises DataError where it has other channels than the network takes, or lacks one that the network needs.
+        """
+        there = [index for index, ref in enumerate(refs) if ref is not None]
+        if not there:
+            raise DataError("has no image at all")
+        if len(there) < len(refs) and not self.may_lack_channels:
+            lacking = ", ".join(name for index, name in enumerate(self.problem.channels) if index not in there)
+            raise DataError(f"lacks {lacking}, and the network was trained without data.missing: it needs all channels")
+        image = read_image([ref for ref in refs if ref is not None])
+        image = Volume(with_missing(image.tensor, there, len(refs)), image.grid)
         if len(image.tensor) != self.problem.num_channels:
             raise DataError(f"has {len(image.tensor)} channels, the network takes {self.problem.num_channels}")
         return image
@@ -77,10 +90,14 @@ class Predictor:
         return self.classify_prepared([self.prepared(image)])[0]
 
     def prepared(self, image: Volume) -> Volume:
-        """The image after every preparation step, as the network was trained on it."""
+        """The image after every preparation step, as the network was trained on it; missing channels stay NaN."""
+        total = len(image.tensor)
+        there = [index for index, channel in enumerate(image.tensor) if not channel.isnan().all()]
+        lacking = len(there) < total
+        image = Volume(image.tensor[there], image.grid) if lacking else image
         for step in self.prepare:
-            image, _ = step.apply(image, None)
-        return image
+            image, _ = (step.for_channels(there) if lacking else step).apply(image, None)
+        return Volume(with_missing(image.tensor.float(), there, total), image.grid) if lacking else image
 
     def probabilities(self, prepared: Volume) -> Volume:
         """Probabilities (num_outputs, I, J, K), float32, of a segmentation on the grid of the prepared image."""

@@ -93,7 +93,9 @@ def pad_to(images: Tensor, window: Sequence[int]) -> tuple[Tensor, Box]:
         return images, inner
     # torch wants the last axis first
     sides = [amount for pair in zip(reversed(before), reversed(after), strict=True) for amount in pair]
-    return torch.nn.functional.pad(images, sides, value=PADDING), inner
+    padded = torch.nn.functional.pad(images, sides, value=PADDING)
+    padded[images.flatten(2)[..., 0].isnan()] = torch.nan  # a missing channel is missing around the image too
+    return padded, inner
 
 
 def _boxes(starts: Sequence[Sequence[int]], window: Sequence[int]) -> Iterator[Box]:
