@@ -8,17 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hilum.case import Case
-from hilum.data.splits.base import (
-    PARTS,
-    Part,
-    Split,
-    contiguous_blocks,
-    patients_by_stratum,
-    restore,
-    shares,
-    split_parts,
-)
+from hilum.case import Case, ImageRef
+from hilum.data.splits.base import Part, Split, restore, split_parts
+from hilum.data.splits.blocks import contiguous_blocks
 from hilum.errors import SplitError
 
 MakeCases = Callable[..., list[Case]]
@@ -81,6 +73,23 @@ def test_the_hash_tells_one_moved_patient(make_cases: MakeCases) -> None:
     assert Split({"train": (a, b), "val": (c,)}).sha256 != Split({"train": (a, c), "val": (b,)}).sha256
 
 
+def scan(id_: str, patient: str, path: str, *, key: str | None = None, index: int | None = None) -> Case:
+    return Case(id_, patient, (ImageRef(Path(path), key, index),))
+
+
+@pytest.mark.parametrize("other", ["scans/a.nii", "scans/../scans/a.nii", "./scans/a.nii"])
+def test_one_image_under_two_names_in_two_parts_is_refused(other: str) -> None:
+    with pytest.raises(SplitError, match=r"a\.nii belongs to case 1 in train and to case 2 in test"):
+        Split({"train": (scan("1", "ann", "scans/a.nii"),), "test": (scan("2", "bob", other),)})
+
+
+def test_images_that_share_a_file_are_different_images() -> None:
+    rows = [scan(str(k), f"p{k}", "all.npz", key="images", index=k) for k in range(3)]
+    assert Split({"train": (rows[0],), "val": (rows[1],), "test": (rows[2],)}).part("val") == (rows[1],)
+    with pytest.raises(SplitError, match=r"all\.npz\[images\]\[1\]"):
+        Split({"train": (rows[0], rows[1]), "val": (replace(rows[1], id="again", patient="other"),)})
+
+
 # ------------------------------------------------------------------------------------------- read back
 def written(split: Split, folder: Path) -> Path:
     file = folder / "split.csv"
@@ -123,7 +132,7 @@ def test_restore_leaves_out_cases_that_came_later(make_cases: MakeCases, tmp_pat
         ("case_id,patient_id,part,fold\n1,a,train,\n1,a,train,\n", "more than once"),
         ("case_id,patient_id,part,fold\n1,a,train,one\n", "one fold number"),
         ("case_id,patient_id,part,fold\n1,a,train,0\n2,b,train,1\n", "one fold number"),
-        ("case_id,part\n1,train\n", "no column 'patient_id'"),
+        ("case_id,part\n1,train\n", "missing column: expected a column 'patient_id'"),
         ("", "is empty"),
     ],
 )
@@ -142,62 +151,3 @@ def test_restore_refuses_a_patient_moved_by_hand(tmp_path: Path) -> None:
 def test_restore_without_a_table_says_so(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match=r"split\.csv: cannot be read"):
         restore(tmp_path / "split.csv", [], notes=())
-
-
-# -------------------------------------------------------------------------------------------- one patient
-def test_one_patient_becomes_neighbouring_blocks_with_a_note() -> None:
-    cases = [case(f"slice-{k}", "mouse") for k in range(30)]
-    split = contiguous_blocks(random.Random(0).sample(cases, 30), val=0.2, test=0.2)
-    numbers = {part: [int(c.id.split("-")[1]) for c in split.part(part)] for part in PARTS}
-    assert {part: sorted(found) for part, found in numbers.items()} == {
-        "train": list(range(18)),
-        "val": list(range(18, 24)),
-        "test": list(range(24, 30)),
-    }
-    assert "one patient" in split.notes[0]
-    assert "nothing" in split.notes[0] or "no score" in split.notes[0]
-
-
-def test_a_given_order_goes_before_the_ids() -> None:
-    cases = [case(f"{k:02d}", "mouse", order=str(100 - k)) for k in range(10)]
-    split = contiguous_blocks(cases, val=0.2, test=0.2)
-    assert {c.id for c in split.part("test")} == {"00", "01"}
-
-
-@pytest.mark.parametrize("order", ["", "nan", "third"])
-def test_an_order_that_is_none_is_refused(order: str) -> None:
-    with pytest.raises(SplitError, match=f"received the order '{order}', expected a number"):
-        contiguous_blocks([case("1", "m", order="1"), case("2", "m", order=order)], val=0.5, test=0)
-
-
-@pytest.mark.parametrize("count", [2, 3, 4, 5])
-@pytest.mark.parametrize(("val", "test"), [(0.2, 0.2), (0.0, 0.5), (0.49, 0.49), (0.3, 0.0)])
-def test_few_scans_of_one_patient_still_leave_some_to_train(count: int, val: float, test: float) -> None:
-    cases = [case(str(k), "m") for k in range(count)]
-    split = contiguous_blocks(cases, val=val, test=test)
-    assert sum(len(found) for found in split.parts.values()) == count
-    assert bool(split.part("val")) == (val > 0)
-
-
-# --------------------------------------------------------------------------------------------- strata
-def test_strata_are_sets_of_classes_and_hold_every_patient_once(make_cases: MakeCases) -> None:
-    cases = make_cases(20, 2)
-    labels = {c.id: str((int(c.patient[1:]) + int(c.id[-1])) % 3) for c in cases}
-    strata = patients_by_stratum(cases, labels, seed=3)
-    assert sorted(patient for found in strata for patient in found) == [f"p{k:03d}" for k in range(20)]
-    for found in strata:
-        shown = {frozenset(labels[c.id] for c in cases if c.patient == patient) for patient in found}
-        assert len(shown) == 1
-    assert patients_by_stratum(cases[::-1], labels, seed=3) == strata
-    assert patients_by_stratum(cases, labels, seed=4) != strata
-
-
-@pytest.mark.parametrize("sizes", [[10], [7, 3], [1, 1, 1, 1, 1], [100, 1], [5, 5, 5]])
-@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.2, 0.5, 1.0])
-def test_shares_add_up_and_stay_within_one_of_proportion(sizes: list[int], fraction: float) -> None:
-    taken = shares(sizes, fraction)
-    wanted = 0 if fraction == 0 else max(1, round(sum(sizes) * fraction))
-    assert sum(taken) == wanted
-    for size, count in zip(sizes, taken, strict=True):
-        assert 0 <= count <= size
-        assert abs(count - size * wanted / sum(sizes)) < 1

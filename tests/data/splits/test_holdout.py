@@ -87,3 +87,39 @@ def test_one_patient_with_several_scans_is_cut_into_blocks(make_cases: MakeCases
 def test_impossible_shares_are_refused(given: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         HoldoutConfig(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("count", "val", "test", "expected"),
+    [
+        (10, 0.25, 0.25, (5, 2, 3)),  # halves: up for test, down for val
+        (4, 0.49, 0.49, (1, 1, 2)),  # somebody is always left to train on
+        (3, 0.01, 0.01, (1, 1, 1)),
+        (7, 0.2, 0.2, (5, 1, 1)),
+        (100, 0.29, 0.29, (42, 29, 29)),  # 0.29 * 100 is 28.999999999999996 in binary
+        (50, 0.29, 0.0, (36, 14, 0)),
+    ],
+)
+def test_parts_have_the_nearest_number_of_patients(
+    make_cases: MakeCases, count: int, val: float, test: float, expected: tuple[int, int, int]
+) -> None:
+    found = patients(HoldoutConfig(val=val, test=test).assign(make_cases(count), labels={}))
+    assert tuple(len(found[part]) for part in PARTS) == expected
+
+
+def test_parts_are_even_in_every_column_and_in_scans() -> None:
+    """A cohort that can be divided evenly is: 4 sites x 2 classes x 10 patients with 1 to 5 scans."""
+    cases = [
+        Case(f"{site}{label}{k}-{s}", f"{site}{label}{k}", (), label, metadata={"site": site})
+        for site in "ABCD"
+        for label in ("healthy", "sick")
+        for k in range(10)
+        for s in range(1 + k % 5)
+    ]
+    labels = {case.id: str(case.label) for case in cases}
+    split = HoldoutConfig(stratify=("label", "site")).assign(cases, labels=labels)
+    for part, count, scans in zip(PARTS, (6, 2, 2), (144, 48, 48), strict=True):
+        found = {(c.metadata["site"], c.label, c.patient) for c in split.parts[part]}
+        assert set(Counter((site, label) for site, label, _ in found).values()) == {count}
+        assert len(split.parts[part]) == scans
+        assert Counter(case.label for case in split.parts[part]) == {"healthy": scans // 2, "sick": scans // 2}

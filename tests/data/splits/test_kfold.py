@@ -47,10 +47,20 @@ def test_two_patients_in_two_folds_have_no_val_part_and_a_note(make_cases: MakeC
     assert "val" in split.notes[0]
 
 
-@pytest.mark.parametrize("patients", [1, 4])
-def test_fewer_patients_than_folds_are_refused(make_cases: MakeCases, patients: int) -> None:
-    with pytest.raises(SplitError, match=rf"5 folds.*received {patients}.*data\.split\.folds"):
-        KFoldConfig().assign(make_cases(patients, 10), labels={})
+def test_fewer_patients_than_folds_are_refused(make_cases: MakeCases) -> None:
+    with pytest.raises(SplitError, match=r"5 folds.*received 4: lower data\.split\.folds to 4 at most"):
+        KFoldConfig().assign(make_cases(4, 10), labels={})
+    with pytest.raises(SplitError, match=r"received 1: \{kind: holdout\} cuts the scans of a single patient"):
+        KFoldConfig().assign(make_cases(1, 10), labels={})
+
+
+def test_runs_are_all_folds_whichever_is_given() -> None:
+    runs = KFoldConfig(folds=3, fold=2, seed=4).runs([])
+    assert [(run.fold, run.seed, run.run_name) for run in runs] == [
+        (0, 4, "fold-0"),
+        (1, 4, "fold-1"),
+        (2, 4, "fold-2"),
+    ]
 
 
 def test_a_fold_that_there_is_not_is_refused() -> None:

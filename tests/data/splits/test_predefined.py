@@ -1,5 +1,6 @@
 """Official parts, and tables of parts: taken as they are, or refused with the reason."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from hilum.case import Case
 from hilum.data.splits.holdout import HoldoutConfig
+from hilum.data.splits.kfold import KFoldConfig
 from hilum.data.splits.predefined import PredefinedConfig
 from hilum.errors import SplitError
 
@@ -55,10 +57,10 @@ def test_cases_that_only_the_table_has_are_noted(tmp_path: Path) -> None:
     [
         ("case_id,part\n1,train\n2,val\n3,test\n", r"1 cases have no part, such as 4; add them to .*parts\.csv"),
         ("case_id,part\n1,train\n2,validation\n3,test\n4,train\n", "received part 'validation', expected train, val"),
-        ("case_id,part\n1,train\n2,\n3,test\n4,train\n", "empty cells: part in line 3"),
+        ("case_id,part\n1,train\n2,\n3,test\n4,train\n", "csv:3: empty cell: expected something in column 'part'"),
         ("case_id,part\n1,train\n2,val\n3,test\n4,train\n4,test\n", "more than once, such as 4"),
         ("case_id,part\n1,train\n2,val\n3,test\n4,test\n", r"ann \(train and test\)"),
-        ("case,part\n1,train\n", r"no column 'case_id' \(did you mean 'case'\?\)"),
+        ("case,part\n1,train\n", r"missing column: expected a column 'case_id'; did you mean 'case'\?"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -79,3 +81,90 @@ def test_a_source_without_parts_is_told_to_give_a_table() -> None:
 def test_a_patient_in_two_official_parts_is_refused() -> None:
     with pytest.raises(SplitError, match=r"ann \(train and val\)"):
         PredefinedConfig().assign([CASES[0], replace(CASES[3], part="val")], labels={})
+
+
+# -------------------------------------------------------------------------------------------------- folds
+def folds(folder: Path, content: object, fold: int | None = None) -> PredefinedConfig:
+    file = folder / "splits_final.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return PredefinedConfig(file=file, fold=fold)
+
+
+TWO = [{"train": ["1", "4", "2"], "val": ["3"]}, {"train": ["3", "2"], "val": ["1", "4"]}]
+
+
+def test_the_folds_of_splits_final_json(tmp_path: Path) -> None:
+    config = folds(tmp_path, TWO)
+    assert [run.run_name for run in config.runs(CASES)] == ["fold-0", "fold-1"]
+    first, second = (run.assign(CASES, labels={}) for run in config.runs(CASES))
+    assert [ids(first.part("train")), ids(first.part("val")), first.fold] == [["1", "2", "4"], ["3"], 0]
+    assert [ids(second.part("train")), ids(second.part("val")), second.fold] == [["2", "3"], ["1", "4"], 1]
+    only = folds(tmp_path, TWO[:1])
+    assert only.assign(CASES, labels={}).parts == first.parts
+    assert only.runs(CASES) == (only,)
+
+
+@pytest.mark.parametrize(
+    ("content", "fold", "message"),
+    [
+        (TWO, None, r"holds 2 folds: say which one with data\.split\.fold \(0, 1\)"),
+        (TWO, 2, "received fold 2, expected one of 0, 1"),
+        (
+            [{"train": ["1", "2"], "val": ["3"]}],
+            0,
+            r"1 cases have no part, such as 4; add them to .*splits_final\.json",
+        ),
+        ([{"train": ["1", "2"], "val": ["3", "4"]}], 0, r"ann \(train and val\)"),
+        ([{"train": ["1", "2", "4"], "val": ["3", "2"]}], 0, "1 cases of fold 0 stand there more than once: 2"),
+        ([{"train": ["1", "2", "4"], "valid": ["3"]}], 0, "received part 'valid'.*did you mean 'val'"),
+        ([["1"]], 0, "fold 0 is something else; expected a list with"),
+        ([{"train": [1, 2, 3, 4]}], 0, "fold 0 is something else"),
+        ({"train": ["1"]}, 0, "expected a list with"),
+        ([], 0, "expected a list with"),
+        ("[{", 0, "cannot be read"),
+    ],
+)
+def test_a_wrong_file_of_folds_is_refused(tmp_path: Path, content: object, fold: int | None, message: str) -> None:
+    with pytest.raises(SplitError, match=message):
+        folds(tmp_path, content, fold).assign(CASES, labels={})
+
+
+def test_cases_that_only_the_folds_have_are_noted(tmp_path: Path) -> None:
+    more = [{"train": [*TWO[0]["train"], "9"], "val": TWO[0]["val"]}]
+    assert "1 cases" in folds(tmp_path, more).assign(CASES, labels={}).notes[0]
+
+
+def test_a_table_may_hold_several_folds(tmp_path: Path) -> None:
+    rows = [f"{case_id},{part},{number}" for number, fold in enumerate(TWO) for part in fold for case_id in fold[part]]
+    config = table(tmp_path, "\n".join(["case_id,part,fold", *rows]))
+    assert [run.assign(CASES, labels={}) for run in config.runs(CASES)] == [
+        run.assign(CASES, labels={}) for run in folds(tmp_path, TWO).runs(CASES)
+    ]
+    with pytest.raises(SplitError, match="holds 2 folds"):
+        config.assign(CASES, labels={})
+
+
+@pytest.mark.parametrize(
+    ("text", "fold", "message"),
+    [
+        ("case_id,part,fold\n1,train,one\n", None, "column 'fold' holds one, expected whole numbers"),
+        ("case_id,part,fold\n1,train,0\n2,val,\n", None, "some rows have a fold and 1 have none"),
+        ("case_id,part\n1,train\n2,val\n3,test\n4,train\n", 0, "received fold 0, expected no data.split.fold"),
+    ],
+)
+def test_folds_of_a_table_that_make_no_sense_are_refused(
+    tmp_path: Path, text: str, fold: int | None, message: str
+) -> None:
+    with pytest.raises(SplitError, match=message):
+        table(tmp_path, text).model_copy(update={"fold": fold}).assign(CASES, labels={})
+
+
+def test_the_fold_of_a_run_is_kept(tmp_path: Path) -> None:
+    cases = [Case(f"{k:03d}", f"p{k}", ()) for k in range(10)]
+    split = KFoldConfig(fold=3).assign(cases, labels={})
+    assert table(tmp_path, split.as_csv()).assign(cases, labels={}) == split
+
+
+def test_the_parts_of_a_source_have_no_folds() -> None:
+    with pytest.raises(SplitError, match="have no folds"):
+        PredefinedConfig(fold=1).assign(CASES, labels={})

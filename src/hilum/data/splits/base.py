@@ -3,17 +3,15 @@
 import csv
 import hashlib
 import io
-import math
-import re
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from hilum.case import Case
 from hilum.errors import DataError, SplitError, nearest
-from hilum.random import generator
 from hilum.registry import Component
 from hilum.sources.tables import Table, read_table
 
@@ -24,7 +22,7 @@ COLUMNS = ("case_id", "patient_id", "part", "fold")
 
 @dataclass(frozen=True)
 class Split:
-    """Cases by part, sorted by id. Raises SplitError where a patient is in two parts.
+    """Cases by part, sorted by id. Raises SplitError where a patient, a case or an image is in two parts.
 
     `one_patient` marks the single exception: a cohort of one patient, cut into contiguous blocks of scans; `notes` then
     says in every report that its scores are no evidence about other patients.
@@ -55,6 +53,7 @@ class Split:
                 f"patients in more than one part: {len(shared)}, such as {first}. "
                 "All scans of a patient belong to one part"
             )
+        _refuse_repeated_images(parts)
         if not parts["train"]:
             raise SplitError("no case is left for training: lower the shares of val and test, or add patients")
 
@@ -88,6 +87,26 @@ class SplitConfig(Component, family="splits"):
         """The split of these cases; `labels` holds the class text of each case id that has one, to stratify by."""
         raise NotImplementedError
 
+    def runs(self, cases: Sequence[Case]) -> tuple[Self, ...]:
+        """The configuration of every run that belongs to this one: all folds of a cross-validation, in order."""
+        del cases
+        return (self,)
+
+    @property
+    def run_name(self) -> str:
+        """What tells this run from the others of `runs`; empty where there is only one."""
+        return ""
+
+    @property
+    def test_name(self) -> str:
+        """What the test part is called; runs with the same name have the same test part."""
+        return self.run_name
+
+    def values(self, cases: Sequence[Case], *, labels: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """By column, the value of each case id, for a report that shows who is in which part."""
+        del cases
+        return {"label": dict(labels)} if labels else {}
+
 
 def restore(table: Path, cases: Sequence[Case], *, notes: tuple[str, ...]) -> Split:
     """The split that a split.csv holds. Raises SplitError where it is damaged or does not fit the cohort."""
@@ -116,7 +135,7 @@ def split_parts(table: Path) -> set[str]:
 
 
 def read_split_table(file: Path, columns: Sequence[str]) -> Table:
-    """The table of a split with at least these columns, each case once and in a known part.
+    """The table of a split with at least these columns, each case once (in each fold) and in a known part.
 
     Raises SplitError for anything else.
     """
@@ -129,8 +148,8 @@ def read_split_table(file: Path, columns: Sequence[str]) -> Table:
     wrong = next((row["part"] for row in table.rows if row["part"] not in PARTS), None)
     if wrong is not None:
         raise SplitError(f"{file}: {received_part(wrong)}")
-    counted = Counter(row["case_id"] for row in table.rows)
-    twice = [case_id for case_id, count in counted.items() if count > 1]
+    counted = Counter((row["case_id"], row.get("fold", "")) for row in table.rows)
+    twice = [case_id for (case_id, _), count in counted.items() if count > 1]
     if twice:
         raise SplitError(f"{file}: {len(twice)} cases stand there more than once, such as {', '.join(twice[:3])}")
     return table
@@ -140,59 +159,6 @@ def received_part(part: str) -> str:
     """What to say about a part that there is not."""
     close = nearest(part, PARTS)
     return f"received part '{part}', expected train, val or test" + (f"; did you mean '{close}'?" if close else "")
-
-
-def patients_by_stratum(cases: Sequence[Case], labels: Mapping[str, str], seed: int) -> list[list[str]]:
-    """Patients in a seeded order, a list for each set of classes that a patient's scans show.
-
-    The order of the cases does not matter. The strata come in a seeded order too, so that it is chance which of
-    several small ones give a patient to a part.
-    """
-    shown: dict[str, set[str]] = defaultdict(set)
-    for case in cases:
-        shown[case.patient].add(labels.get(case.id, ""))
-    strata: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for patient in sorted(shown):
-        strata[tuple(sorted(shown[patient]))].append(patient)
-    rng = generator(seed, 0, 0, "split")
-    shuffled = [[patients[i] for i in rng.permutation(len(patients))] for _, patients in sorted(strata.items())]
-    return [shuffled[i] for i in rng.permutation(len(shuffled))]
-
-
-def shares(sizes: Sequence[int], fraction: float) -> list[int]:
-    """How many to take of each group so that the total is `fraction` of all (at least 1): largest remainders first."""
-    wanted = min(max(1, round(sum(sizes) * fraction)), sum(sizes)) if fraction > 0 else 0
-    exact = [size * wanted / max(1, sum(sizes)) for size in sizes]
-    taken = [int(value) for value in exact]
-    by_remainder = sorted(range(len(sizes)), key=lambda i: (taken[i] - exact[i], i))
-    for i in by_remainder[: wanted - sum(taken)]:
-        taken[i] += 1
-    return taken
-
-
-def contiguous_blocks(cases: Sequence[Case], *, val: float, test: float) -> Split:
-    """One patient's scans cut into neighbouring blocks, train first.
-
-    They follow each other by `order` in the metadata where all have it, else by id (slice-2 before slice-10).
-    Raises SplitError for an order that is no number.
-    """
-    ordered = sorted(cases, key=_position if all("order" in case.metadata for case in cases) else _natural)
-    count_val, count_test = (max(1, round(len(cases) * share)) if share > 0 else 0 for share in (val, test))
-    dropped = ""
-    if len(cases) - count_val - count_test < 1:
-        count_test, dropped = 0, " too few scans for a test part;"
-        count_val = min(count_val, len(cases) - 1)
-    count_train = len(cases) - count_val - count_test
-    note = (
-        f"one patient:{dropped} its scans are cut into contiguous blocks, "
-        "and no score says anything about other patients"
-    )
-    blocks: dict[Part, tuple[Case, ...]] = {
-        "train": tuple(ordered[:count_train]),
-        "val": tuple(ordered[count_train : count_train + count_val]),
-        "test": tuple(ordered[count_train + count_val :]),
-    }
-    return Split(blocks, notes=(note,), one_patient=True)
 
 
 def by_patient(cases: Sequence[Case], assigned: Mapping[str, Part]) -> dict[Part, tuple[Case, ...]]:
@@ -210,18 +176,17 @@ def _refuse_repeated_cases(parts: Mapping[Part, Sequence[Case]]) -> None:
             seen[case.id] = part
 
 
-def _position(case: Case) -> tuple[float, str]:
-    text = case.metadata["order"]
-    try:
-        position = float(text)
-    except ValueError:
-        position = math.nan
-    if not math.isfinite(position):
-        raise SplitError(f"case {case.id}: received the order '{text}', expected a number")
-    return position, case.id
-
-
-def _natural(case: Case) -> tuple[list[tuple[int, str]], str]:
-    """Numbers within the id count as numbers."""
-    pieces = re.findall(r"[0-9]+|[^0-9]+", case.id)
-    return [(int(piece), "") if piece[0].isdecimal() else (-1, piece) for piece in pieces], case.id
+def _refuse_repeated_images(parts: Mapping[Part, Sequence[Case]]) -> None:
+    """Raise SplitError where cases of two parts are read from the same image, whatever they are called."""
+    owners: dict[tuple[str, str | None, int | None], tuple[Part, Case]] = {}
+    for part, cases in parts.items():
+        for case in cases:
+            for ref in case.files:
+                # No links are followed: this costs microseconds; copies and links are found by their content.
+                image = (os.path.abspath(ref.path), ref.key, ref.index)  # noqa: PTH100
+                earlier, other = owners.setdefault(image, (part, case))
+                if earlier != part:
+                    raise SplitError(
+                        f"the image {ref} belongs to case {other.id} in {earlier} and to case {case.id} in {part}: "
+                        "one image cannot be learnt from and scored on; remove one of the cases"
+                    )

@@ -1,23 +1,29 @@
 """One division into train, val and test by patient."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self
+from fractions import Fraction
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from hilum.case import Case
-from hilum.data.splits.base import Part, Split, SplitConfig, by_patient, contiguous_blocks, patients_by_stratum, shares
+from hilum.data.splits.base import Part, Split, by_patient
+from hilum.data.splits.blocks import contiguous_blocks
+from hilum.data.splits.dealing import deal, exactly
+from hilum.data.splits.drawn import DrawnConfig, Share
+from hilum.random import generator
+
+DEALT: tuple[Part, ...] = ("test", "val", "train")
 
 
-class HoldoutConfig(SplitConfig, kind="holdout"):
+class HoldoutConfig(DrawnConfig, kind="holdout"):
     """One division by patient, stratified by class where cases have one."""
 
-    val: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    val: Share = 0.2
     """Share of the patients that choices are made on."""
-    test: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    test: Share = 0.2
     """Share of the patients that the final score is measured on."""
-    seed: int = 17
-    """Which patients fall into which part; independent of the training's seed."""
 
     @model_validator(mode="after")
     def _something_left_to_train_on(self) -> Self:
@@ -27,23 +33,30 @@ class HoldoutConfig(SplitConfig, kind="holdout"):
 
     def assign(self, cases: Sequence[Case], *, labels: Mapping[str, str]) -> Split:
         """The split of these cases; too few patients give fewer parts, with a note."""
-        strata = patients_by_stratum(cases, labels, self.seed)
-        total = sum(len(patients) for patients in strata)
-        if total == 1 and len(cases) > 1:
+        patients = self._patients(cases, labels)
+        if len(patients) == 1 and len(cases) > 1 and self.val + self.test > 0:
             return contiguous_blocks(cases, val=self.val, test=self.test)
-        val, test, notes = self.val, self.test, list[str]()
-        if total < 1 + (val > 0) + (test > 0):
-            val, test = (val, 0.0) if total > 1 else (0.0, 0.0)
-            missing = "test part" if val else "val or test part"
-            notes.append(f"too few patients for three parts ({total}): there is no {missing}")
-        sizes = [len(patients) for patients in strata]
-        num_test = shares(sizes, test)
-        left = sum(sizes) - sum(num_test)
-        num_val = shares(
-            [size - n for size, n in zip(sizes, num_test, strict=True)], val * total / left if left else 0.0
-        )
-        assigned: dict[str, Part] = {}
-        for patients, n_test, n_val in zip(strata, num_test, num_val, strict=True):
-            for position, patient in enumerate(patients):
-                assigned[patient] = "test" if position < n_test else "val" if position < n_test + n_val else "train"
+        val, test, notes = exactly(self.val), exactly(self.test), list[str]()
+        if len(patients) < 1 + (val > 0) + (test > 0):
+            kept = len(patients) > 1
+            missing = "test part" if kept else "val or test part"
+            notes.append(f"too few patients for three parts ({len(patients)}): there is no {missing}")
+            val, test = (val if kept else Fraction(0)), Fraction(0)
+        totals = _totals(len(patients), val, test)
+        rng = generator(self.seed, 0, 0, "split")
+        dealt = deal(patients, totals, shares=(test, val, 1 - test - val), rng=rng)
+        assigned = {patient: DEALT[part] for patient, part in dealt.items()}
         return Split(by_patient(cases, assigned), notes=tuple(notes))
+
+
+def _totals(patients: int, val: Fraction, test: Fraction) -> tuple[int, int, int]:
+    """Patients for test, val and train: the nearest whole numbers, one at least where a share is not 0.
+
+    Halves are rounded up for test and down for val, so that the number for train is its share rounded up or down too.
+    """
+    half = Fraction(1, 2)
+    num_test = max(int(test > 0), math.floor(patients * test + half))
+    num_val = max(int(val > 0), math.ceil(patients * val - half))
+    if num_test + num_val >= patients:  # nobody would train
+        num_val, num_test = (num_val - 1, num_test) if num_val >= num_test else (num_val, num_test - 1)
+    return num_test, num_val, patients - num_test - num_val

@@ -1,26 +1,40 @@
-"""The division that comes with the data, or with a table."""
+"""The division that comes with the data, or with a file."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
+
+from pydantic import NonNegativeInt
 
 from hilum.case import Case
 from hilum.data.splits.base import PARTS, Part, Split, SplitConfig, read_split_table, received_part
 from hilum.errors import SplitError
+from hilum.sources.base import listed
+
+Folds = dict[int | None, dict[str, str]]
+"""By fold, the part of each case id; a file without folds has one, None."""
 
 
 class PredefinedConfig(SplitConfig, kind="predefined"):
-    """The official division of the source (its part column or arrays), or of a table case_id, part."""
+    """The official division of the source (its part column or arrays), or of a file."""
 
     file: Path | None = None
-    """A CSV table with the columns case_id and part; such as the split.csv of a run."""
+    """A table with the columns case_id and part, and fold where it holds several, such as the split.csv of a run;
+    or nnU-Net's splits_final.json."""
+    fold: NonNegativeInt | None = None
+    """Which fold of a file that holds several."""
 
     def assign(self, cases: Sequence[Case], *, labels: Mapping[str, str]) -> Split:
         """The given split. Raises SplitError for cases without a part, unknown parts and shared patients."""
         if self.file is None:
-            given = {case.id: case.part for case in cases if case.part}
+            if self.fold is not None:
+                raise SplitError("fold: the parts of a source have no folds; remove it, or give a file")
+            fold, given = None, {case.id: case.part for case in cases if case.part}
             hint = "this source has no parts of its own: give data.split.file"
         else:
-            given = {row["case_id"]: row["part"] for row in read_split_table(self.file, ("case_id", "part")).rows}
+            fold, given = self._chosen(_folds_of(self.file))
             hint = f"add them to {self.file}"
         without = [case.id for case in cases if case.id not in given]
         if without:
@@ -31,10 +45,77 @@ class PredefinedConfig(SplitConfig, kind="predefined"):
         parts: dict[Part, tuple[Case, ...]] = {
             part: tuple(case for case in cases if given[case.id] == part) for part in PARTS
         }
-        return Split(parts, notes=self._absent(set(given) - {case.id for case in cases}))
+        return Split(parts, fold=fold, notes=self._absent(set(given) - {case.id for case in cases}))
+
+    def runs(self, cases: Sequence[Case]) -> tuple[Self, ...]:
+        """Every fold of the file."""
+        del cases
+        folds = _folds_of(self.file) if self.file is not None else {}
+        return tuple(self.model_copy(update={"fold": fold}) for fold in folds) if len(folds) > 1 else (self,)
+
+    @property
+    def run_name(self) -> str:
+        """fold-0 and so on; empty where there is only one."""
+        return "" if self.fold is None else f"fold-{self.fold}"
+
+    def _chosen(self, folds: Folds) -> tuple[int | None, dict[str, str]]:
+        """The fold that is asked for. Raises SplitError where it is not there, or where nobody says which."""
+        if self.fold is None and len(folds) == 1:
+            return next(iter(folds.items()))
+        there = listed([str(fold) for fold in folds])
+        if self.fold is None:
+            raise SplitError(f"{self.file}: holds {len(folds)} folds: say which one with data.split.fold ({there})")
+        if self.fold not in folds:
+            expected = "no data.split.fold, since it has none" if None in folds else f"one of {there}"
+            raise SplitError(f"{self.file}: received fold {self.fold}, expected {expected}")
+        return self.fold, folds[self.fold]
 
     def _absent(self, ids: set[str]) -> tuple[str, ...]:
-        """The note on cases that the table names and the data do not have."""
+        """The note on cases that the file names and the data do not have."""
         if not ids:
             return ()
         return (f"{len(ids)} cases of {self.file} are not in the data, such as {', '.join(sorted(ids)[:3])}",)
+
+
+def _folds_of(file: Path) -> Folds:
+    """Every fold of a table or of a splits_final.json. Raises SplitError where it is neither."""
+    return _from_json(file) if file.suffix.lower() == ".json" else _from_table(file)
+
+
+def _from_table(file: Path) -> Folds:
+    rows = read_split_table(file, ("case_id", "part")).rows
+    wrong = sorted({row.get("fold", "") for row in rows if not row.get("fold", "0").isdecimal()} - {""})
+    if wrong:
+        raise SplitError(f"{file}: column 'fold' holds {listed(wrong)}, expected whole numbers or nothing")
+    folds: Folds = {}
+    for row in rows:
+        fold = row.get("fold", "")
+        folds.setdefault(int(fold) if fold else None, {})[row["case_id"]] = row["part"]
+    if None in folds and len(folds) > 1:
+        raise SplitError(f"{file}: some rows have a fold and {len(folds[None])} have none: expected all or none")
+    return dict(sorted(folds.items(), key=lambda item: item[0] or 0))
+
+
+def _from_json(file: Path) -> Folds:
+    """A list with a mapping a fold, from the names of parts to lists of case ids; as nnU-Net writes it."""
+    expected = 'expected a list with {"train": [ids], "val": [ids]} for each fold, as nnU-Net writes it'
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise SplitError(f"{file}: cannot be read ({error}); {expected}") from error
+    if not isinstance(content, list) or not content:
+        raise SplitError(f"{file}: {expected}")
+    folds: Folds = {}
+    for number, fold in enumerate(content):
+        if not isinstance(fold, dict) or not all(_are_ids(ids) for ids in fold.values()):
+            raise SplitError(f"{file}: fold {number} is something else; {expected}")
+        counted = Counter(str(case_id) for ids in fold.values() for case_id in ids)
+        twice = [case_id for case_id, count in counted.items() if count > 1]
+        if twice:
+            raise SplitError(f"{file}: {len(twice)} cases of fold {number} stand there more than once: {listed(twice)}")
+        folds[number] = {str(case_id): str(part) for part, ids in fold.items() for case_id in ids}
+    return folds
+
+
+def _are_ids(ids: object) -> bool:
+    return isinstance(ids, list) and all(isinstance(case_id, str) for case_id in ids)

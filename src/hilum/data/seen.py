@@ -1,0 +1,115 @@
+"""What a network has seen: the images of its training and validation patients, so that nobody scores it on them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from hilum.case import Case, ImageRef
+from hilum.data.audit.looks import Look, looks_of
+from hilum.data.splits.base import Part, Split
+from hilum.errors import CheckpointError, DataError, Finding
+from hilum.sources.tables import read_table
+
+SEEN_PARTS: tuple[Part, ...] = ("train", "val")
+"""Weights come from the first, the choice among them from the second."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image that the network of a run has seen, and whose it is.
+
+    `voxels` is the hash of its decoded values, whatever the file; empty for an image without contrast, which many
+    patients may share.
+    """
+
+    run: str
+    part: str
+    case_id: str
+    patient_id: str
+    voxels: str
+
+
+def seen_of(split: Split, run: str, *, cache: Path | None = None) -> list[Seen]:
+    """The images that a run with this split sees; what is remembered of them in the cache folder is not read again."""
+    pairs = [(part, case) for part in SEEN_PARTS for case in split.part(part)]
+    looks = looks_of([ref for _, case in pairs for ref in case.files], cache=cache)
+    return [
+        Seen(run, part, case.id, case.patient, _voxels(looks.get(ref))) for part, case in pairs for ref in case.files
+    ]
+
+
+def as_csv(rows: Iterable[Seen]) -> str:
+    """The table of what was seen, a row an image."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Seen))
+    writer.writerows(astuple(row) for row in rows)
+    return text.getvalue()
+
+
+def table_sha256(table: str) -> str:
+    """The hash of such a table, kept with the run."""
+    return hashlib.sha256(table.encode()).hexdigest()
+
+
+def read_seen(file: Path, *, sha256: str | None) -> list[Seen]:
+    """The rows of such a table. Raises CheckpointError where it is missing, or not the one with this hash."""
+    if not file.is_file() or sha256 is None:
+        raise CheckpointError(f"{file} is missing: it is written by `hilum train`, so nobody knows what this run saw")
+    try:
+        changed = table_sha256(file.read_text(encoding="utf-8")) != sha256
+        table = read_table(file)
+        table.require(names := [field.name for field in fields(Seen)])
+    except (DataError, OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    if changed:
+        raise CheckpointError(f"{file} was edited since the run was trained: bring it back from a copy")
+    return [Seen(**{name: row[name] for name in names}) for row in table.rows]
+
+
+def seen_before(cases: Sequence[Case], seen: Sequence[Seen], *, cache: Path | None = None) -> list[Finding]:
+    """An error for each case that was seen: one with the same voxels, the same case id or the same patient id."""
+    by_voxels = {row.voxels: row for row in reversed(seen) if row.voxels}
+    by_case = {row.case_id: row for row in reversed(seen)}
+    by_patient = {row.patient_id: row for row in reversed(seen)}
+    looks = looks_of([ref for case in cases for ref in case.files], cache=cache)
+
+    def reasons(case: Case) -> Iterator[tuple[str, Seen, ImageRef | None]]:
+        for ref in case.files:
+            if (voxels := _voxels(looks.get(ref))) in by_voxels:
+                yield "the voxels", by_voxels[voxels], ref
+        if case.id in by_case:
+            yield "the case id", by_case[case.id], None
+        if case.patient in by_patient:
+            yield "the patient id", by_patient[case.patient], None
+
+    found = ((case, next(reasons(case), None)) for case in cases)
+    return [_finding(case, *reason) for case, reason in found if reason is not None]
+
+
+def refuse_seen(cases: Sequence[Case], seen: Sequence[Seen], *, cache: Path | None = None) -> None:
+    """Raise DataError naming every case that the network has seen."""
+    findings = seen_before(cases, seen, cache=cache)
+    if findings:
+        raise DataError(findings)
+
+
+def _voxels(look: Look | None) -> str:
+    return "" if look is None or look.thumbnail is None else look.voxels
+
+
+def _finding(case: Case, what: str, row: Seen, ref: ImageRef | None) -> Finding:
+    return Finding(
+        "error",
+        f"seen in {row.part}",
+        case.id,
+        file="" if ref is None else str(ref),
+        received=f"{what} of case {row.case_id} (patient {row.patient_id}) in the {row.part} part of run {row.run}",
+        expected="patients that the network has not seen",
+        fix="take the case out, or predict without --check-leakage where no score is to be drawn from it",
+    )

@@ -1,0 +1,51 @@
+"""One patient's scans cut into neighbouring blocks: all that can be done where there is nobody else to score on."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from hilum.case import Case
+from hilum.data.splits.base import Part, Split
+from hilum.errors import SplitError
+
+
+def contiguous_blocks(cases: Sequence[Case], *, val: float, test: float) -> Split:
+    """One patient's scans cut into neighbouring blocks, train first.
+
+    They follow each other by `order` in the metadata where all have it, else by id (slice-2 before slice-10).
+    Raises SplitError for an order that is no number.
+    """
+    ordered = sorted(cases, key=_position if all("order" in case.metadata for case in cases) else _natural)
+    count_val, count_test = (max(1, round(len(cases) * share)) if share > 0 else 0 for share in (val, test))
+    dropped = ""
+    if len(cases) - count_val - count_test < 1:
+        count_test, dropped = 0, " too few scans for a test part;"
+        count_val = min(count_val, len(cases) - 1)
+    count_train = len(cases) - count_val - count_test
+    note = (
+        f"one patient:{dropped} its scans are cut into contiguous blocks, "
+        "and no score says anything about other patients"
+    )
+    blocks: dict[Part, tuple[Case, ...]] = {
+        "train": tuple(ordered[:count_train]),
+        "val": tuple(ordered[count_train : count_train + count_val]),
+        "test": tuple(ordered[count_train + count_val :]),
+    }
+    return Split(blocks, notes=(note,), one_patient=True)
+
+
+def _position(case: Case) -> tuple[float, str]:
+    text = case.metadata["order"]
+    try:
+        position = float(text)
+    except ValueError:
+        position = math.nan
+    if not math.isfinite(position):
+        raise SplitError(f"case {case.id}: received the order '{text}', expected a number")
+    return position, case.id
+
+
+def _natural(case: Case) -> tuple[list[tuple[int, str]], str]:
+    """Numbers within the id count as numbers."""
+    pieces = re.findall(r"[0-9]+|[^0-9]+", case.id)
+    return [(int(piece), "") if piece[0].isdecimal() else (-1, piece) for piece in pieces], case.id

@@ -1,0 +1,113 @@
+"""What a network has seen is found again by voxels, case and patient; without the training data."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from hilum.case import Case, ImageRef
+from hilum.data.seen import Seen, as_csv, read_seen, refuse_seen, seen_before, seen_of, table_sha256
+from hilum.data.splits.base import PARTS, Split
+from hilum.errors import CheckpointError, DataError
+
+WriteCase = Callable[..., Case]
+
+
+@pytest.fixture
+def split(write_case: WriteCase) -> Split:
+    """Three scans of noise: one each for train, val and test."""
+    return Split({part: (write_case(part, label="x", seed=number),) for number, part in enumerate(PARTS)})
+
+
+def renamed(case: Case, file: Path) -> Case:
+    """The same scan under a name and a patient that nobody has seen."""
+    return Case("stranger", "stranger", (ImageRef(file),))
+
+
+def test_training_and_validation_are_seen_and_test_is_not(split: Split) -> None:
+    seen = seen_of(split, "mine")
+    assert [(row.run, row.part, row.case_id, row.patient_id) for row in seen] == [
+        ("mine", "train", "train", "train"),
+        ("mine", "val", "val", "val"),
+    ]
+    assert len({row.voxels for row in seen}) == 2
+    assert all(len(row.voxels) == 64 for row in seen)
+    assert seen_before(split.part("test"), seen) == []
+
+
+def test_a_copy_under_another_name_is_found(split: Split, tmp_path: Path) -> None:
+    seen = seen_of(split, "mine")
+    (case,) = split.part("val")
+    source = case.files[0].path
+    shutil.copy(source, tmp_path / "copied.nii")
+    (tmp_path / "packed.nii.gz").write_bytes(gzip.compress(source.read_bytes()))
+    image = nib.load(source)
+    assert isinstance(image, nib.Nifti1Image)
+    nib.save(nib.Nifti1Image(image.get_fdata(dtype=np.float64), image.affine), tmp_path / "doubled.nii.gz")
+    shutil.rmtree(source.parent)  # the training data need not be there any more
+    for name in ("copied.nii", "packed.nii.gz", "doubled.nii.gz"):
+        (finding,) = seen_before([renamed(case, tmp_path / name)], seen)
+        assert (finding.severity, finding.kind, finding.case) == ("error", "seen in val", "stranger")
+        assert finding.file == str(tmp_path / name)
+        assert "the voxels of case val (patient val)" in finding.received
+
+
+def test_ids_are_enough(split: Split, write_case: WriteCase) -> None:
+    seen = seen_of(split, "mine")
+    new = write_case("new", label="x", seed=9)
+    assert seen_before([new], seen) == []
+    assert "the case id of case train" in seen_before([replace(new, id="train")], seen)[0].received
+    assert "the patient id of case val" in seen_before([replace(new, patient="val")], seen)[0].received
+
+
+def test_blank_images_are_nobodys_copy(tmp_path: Path) -> None:
+    blanks = []
+    for name in ("a", "b"):
+        nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.float32), np.eye(4)), tmp_path / f"{name}.nii")
+        blanks.append(Case(name, name, (ImageRef(tmp_path / f"{name}.nii"),)))
+    seen = seen_of(Split({"train": (blanks[0],)}), "mine")
+    assert seen[0].voxels == ""
+    assert seen_before([blanks[1]], seen) == []
+
+
+def test_every_case_that_was_seen_is_named(split: Split) -> None:
+    cases = [case for part in split.parts.values() for case in part]
+    with pytest.raises(DataError, match=r"(?s)case train.*case val") as error:
+        refuse_seen(cases, seen_of(split, "mine"))
+    assert len(error.value.findings) == 2
+
+
+def test_the_table_is_read_back_or_refused(tmp_path: Path) -> None:
+    rows = [Seen("a, b", "train", "01", 'o"dd', "ab" * 32), Seen("c", "val", "02", "p", "")]
+    file = tmp_path / "seen.csv"
+    file.write_text(as_csv(rows))
+    digest = table_sha256(as_csv(rows))
+    assert read_seen(file, sha256=digest) == rows
+    with pytest.raises(CheckpointError, match="is missing"):
+        read_seen(file, sha256=None)
+    file.write_text(file.read_text().replace("02,", "03,"))
+    with pytest.raises(CheckpointError, match=r"seen\.csv was edited"):
+        read_seen(file, sha256=digest)
+    for damage in ("", "run,part\nx,train\n"):
+        file.write_text(damage)
+        with pytest.raises(CheckpointError, match="cannot be read"):
+            read_seen(file, sha256=digest)
+    file.unlink()
+    with pytest.raises(CheckpointError, match=r"seen\.csv is missing"):
+        read_seen(file, sha256=digest)
+
+
+def test_several_images_of_a_case_are_several_rows(write_case: WriteCase) -> None:
+    one, two = (write_case(name, label="x", seed=seed) for seed, name in enumerate(("t1", "t2")))
+    case = Case("c", "p", (one.images[0], None, two.images[0]))
+    seen = seen_of(Split({"train": (case,)}), "mine")
+    assert len(seen) == 2
+    alone = Case("other", "q", (two.images[0],))
+    assert seen_before([alone], seen)[0].file == str(two.images[0])
