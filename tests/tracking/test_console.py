@@ -9,7 +9,7 @@ import time
 import pytest
 
 from hilum.tracking import console
-from hilum.tracking.console import Progress
+from hilum.tracking.console import Progress, bar
 
 
 class Terminal(io.StringIO):
@@ -59,6 +59,31 @@ def test_a_terminal_gets_a_bar_with_loss_score_time_and_waiting(monkeypatch: pyt
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
     for expected in ("6/6", "loss 0.5000", "waiting 25%", "val_dice 0.7500", "epoch 2", "0:00:0"):
         assert expected in shown
+
+
+def test_a_bar_counts_on_a_terminal_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = Terminal()
+    with bar("headers", stream=stream) as progress:
+        progress(40, 40)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert "headers" in shown
+    assert "40/40" in shown
+    assert stream.getvalue().endswith("\x1b[2K")  # the line is cleared
+
+
+def test_a_bar_elsewhere_is_a_line_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_s = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock_s[0])
+    stream = io.StringIO()
+    with bar("headers", stream=stream) as progress:
+        progress(1, 40)
+        clock_s[0] = 61.0
+        progress(10, 40)
+        clock_s[0] = 62.0
+        progress(40, 40)
+    assert stream.getvalue() == "headers: 10/40  0:03:03 left\n"  # 10 in 61 s, 30 to go
 
 
 def test_other_ranks_are_quiet() -> None:

@@ -1,10 +1,11 @@
-"""What a training run shows while it works: a progress bar on a terminal, plain lines in a log file."""
+"""What long work shows while it goes on: a progress bar on a terminal, plain lines in a log file."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -46,7 +47,8 @@ class Progress:
     def __enter__(self) -> Self:
         self._started_s = self._shown_s = time.monotonic()
         if not self._quiet and self._stream.isatty():
-            self._bar, self._task = _bar(self._stream, self._total, self._done)
+            self._bar = _bar(self._stream, "training")
+            self._task = self._bar.add_task("", total=self._total, completed=self._done, numbers="")
             self._bar.start()
         return self
 
@@ -98,13 +100,43 @@ class Progress:
         return (now_s - self._started_s) / max(self._done - self._first, 1) * (self._total - self._done)
 
 
-def _bar(stream: TextIO, total: int, done: int) -> tuple[Bar, TaskID]:
+@contextmanager
+def bar(text: str, *, stream: TextIO | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A function that shows how many of how many are done, within a `with` statement.
+
+    On a terminal: one bar that goes away at the end. Elsewhere: a line a minute, so that quick work says nothing.
+    """
+    stream = sys.stdout if stream is None else stream
+    shown = _bar(stream, text, transient=True) if stream.isatty() else None
+    task = shown.add_task("", total=None, numbers="") if shown is not None else None
+    latest_s = started_s = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal latest_s
+        now_s = time.monotonic()
+        if done < total and now_s - latest_s < (LINE_S if shown is None else REFRESH_S):
+            return
+        if shown is not None and task is not None:
+            shown.update(task, completed=done, total=total)
+        elif now_s - latest_s >= LINE_S:
+            left = _duration((now_s - started_s) / max(done, 1) * (total - done))
+            print(f"{text}: {done}/{total}  {left} left", file=stream, flush=True)
+        latest_s = now_s
+
+    if shown is None:
+        yield show
+        return
+    with shown:
+        yield show
+
+
+def _bar(stream: TextIO, text: str, *, transient: bool = False) -> Bar:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
-    bar = RichProgress(
-        TextColumn("training"),
+    return RichProgress(
+        TextColumn(text),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("{task.fields[numbers]}"),
@@ -112,8 +144,8 @@ def _bar(stream: TextIO, total: int, done: int) -> tuple[Bar, TaskID]:
         TextColumn("left", style="dim"),
         console=Console(file=stream),
         refresh_per_second=1 / REFRESH_S / 2,
+        transient=transient,
     )
-    return bar, bar.add_task("training", total=total, completed=done, numbers="")
 
 
 def _entry(name: str, value: float) -> str:

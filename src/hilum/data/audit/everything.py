@@ -1,0 +1,118 @@
+"""The audit of a cohort and its split: copies, confounding, balance, and patients that nobody names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hilum.case import Case, Cohort, ImageRef
+from hilum.data.audit.balance import balance_findings, described_balance
+from hilum.data.audit.columns import columns_of, headers_of
+from hilum.data.audit.confounding import label_findings, part_findings
+from hilum.data.audit.copies import Pair, Scan, find_pairs
+from hilum.data.audit.looks import Look, looks_of
+from hilum.data.audit.proposals import propose_patients
+from hilum.data.audit.verdicts import copy_findings
+from hilum.data.splits.base import PARTS, Split
+from hilum.errors import DataError, Finding
+from hilum.formats.base import Header
+from hilum.problem import Problem
+from hilum.sources.patients import UNKNOWN
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the audit found: findings to print, the pairs of copies behind them, and the balance of the parts."""
+
+    findings: tuple[Finding, ...]
+    pairs: tuple[Pair, ...]
+    balance: str
+
+
+def audit(
+    cohort: Cohort,
+    split: Split,
+    problem: Problem,
+    *,
+    headers: Mapping[ImageRef, Header] | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Everything suspicious about a cohort and its split; reads all voxels unless the cache folder remembers them.
+
+    `headers` are those of an index, which are else read here; `progress` is told how many of how many images are done.
+    Images that cannot be read are left out: the index and the preparation say why.
+    """
+    if headers is None:
+        headers = headers_of(cohort.cases)
+    parts: dict[str, Sequence[Case]] = {part: split.part(part) for part in PARTS}
+    part_of = {case.id: part for part, cases in parts.items() for case in cases}
+    scans = [
+        Scan(case, ref, channel, part_of.get(case.id, ""))
+        for case in sorted(cohort.cases, key=lambda case: (_rank(part_of.get(case.id, "")), case.id))
+        for channel, ref in enumerate(case.images)
+        if ref is not None
+    ]
+    masks = [case.label for case in cohort.cases if isinstance(case.label, ImageRef)]
+    looks = looks_of([scan.ref for scan in scans], masks=masks, cache=cache, progress=progress)
+    pairs = tuple(find_pairs(scans, looks))
+    shown = {case.id: _classes(case, problem, looks) for case in cohort.cases}
+    findings = [
+        *copy_findings(pairs, looks),
+        *_associations(cohort, part_of, shown, headers),
+        *balance_findings(parts, shown),
+        *_patient_findings(cohort, headers),
+    ]
+    return Audit(tuple(findings), pairs, described_balance(parts, shown))
+
+
+def _rank(part: str) -> int:
+    """Train before val before test, so that of two copies the one that is learnt from is named first."""
+    return [*PARTS, ""].index(part)
+
+
+def _classes(case: Case, problem: Problem, looks: Mapping[ImageRef, Look]) -> tuple[str, ...]:
+    """The class of a case, or the structures that its mask shows; none where that is unknown."""
+    if isinstance(case.label, str):
+        try:
+            return (problem.classes[problem.encode_class(case.label)],)
+        except DataError:
+            return ()
+    if case.label is None or case.label not in looks:
+        return ()
+    values = set(looks[case.label].values)
+    named = zip(problem.classes, problem.values, strict=True)
+    return tuple(name for name, own in named if name in problem.foreground and values & set(own))
+
+
+def _associations(
+    cohort: Cohort, part_of: Mapping[str, str], shown: Mapping[str, tuple[str, ...]], headers: Mapping[ImageRef, Header]
+) -> Iterator[Finding]:
+    columns = columns_of(cohort.cases, headers)
+    labels = {case.id: " and ".join(shown[case.id]) or "nothing" for case in cohort.cases if case.label is not None}
+    if len(set(labels.values())) > 1:
+        yield from label_findings(cohort.cases, labels, columns)
+    if len(labels) == len(cohort.cases):
+        columns = {"the label": labels, **columns}
+    yield from part_findings(cohort.cases, part_of, columns)
+
+
+def _patient_findings(cohort: Cohort, headers: Mapping[ImageRef, Header]) -> Iterator[Finding]:
+    """A warning where nobody knows the patients, with the best guess at them."""
+    if UNKNOWN not in cohort.notes:
+        return
+    for proposal in propose_patients(cohort, headers)[:1]:
+        way = ", ".join(f"{key}: '{value}'" for key, value in proposal.config.items())
+        table = " (a table case_id, patient_id)" if "table" in proposal.config else ""
+        yield Finding(
+            "warning",
+            "cases seem to share patients",
+            received=f"{len(cohort.cases)} cases that look like {proposal.count} patients by {proposal.rule}: "
+            f"{proposal.evidence}",
+            expected="a patient for each case only where nobody was scanned twice",
+            fix=f"say who the patients are, such as patients: {{{way}}}{table}: "
+            "else one patient may be learnt from and scored",
+        )

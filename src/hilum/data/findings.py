@@ -1,0 +1,136 @@
+"""What is wrong or odd with data, put together: sorted, counted, as one table of text and as a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+from hilum.case import Case, ImageRef
+from hilum.errors import DataError, Finding
+from hilum.formats.atomic import write_whole
+
+SHOWN = 20
+"""How many findings of a kind the table names; the CSV file has all."""
+
+WIDTH = 60
+"""Characters of a cell of the table, beyond which its middle is left out."""
+
+
+def of_case(error: DataError, case: Case) -> list[Finding]:
+    """The findings of an error that arose with a case, each naming it, and the file where the text begins with one."""
+    if error.findings:
+        return [replace(finding, case=finding.case or case.id) for finding in error.findings]
+    text = str(error).removeprefix(f"case {case.id}: ")
+    refs = [*case.files, *([case.label] if isinstance(case.label, ImageRef) else [])]
+    for file in dict.fromkeys(name for ref in refs for name in (str(ref), str(ref.path))):
+        if text.startswith(f"{file}: "):
+            return [Finding("error", "unreadable file", case.id, file, received=text.removeprefix(f"{file}: "))]
+    return [Finding("error", "unusable case", case.id, fix=text)]
+
+
+def severe(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that are errors."""
+    return [finding for finding in findings if finding.severity == "error"]
+
+
+def strict(findings: Iterable[Finding]) -> list[Finding]:
+    """The same findings, every warning an error."""
+    return [replace(finding, severity="error") for finding in findings]
+
+
+def arranged(findings: Iterable[Finding]) -> list[Finding]:
+    """Every finding once: errors first, then by kind in the order in which kinds were met, case and file."""
+    unique = list(dict.fromkeys(findings))
+    kinds = {kind: number for number, kind in enumerate(dict.fromkeys(finding.kind for finding in unique))}
+    return sorted(
+        unique, key=lambda finding: (finding.severity, kinds[finding.kind], _numbered(finding.case), finding.file)
+    )
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many there are of each sort: "2 errors, 1 warning"."""
+    errors = len(severe(findings))
+    warnings = len(findings) - errors
+    return f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+
+
+def grouped(findings: Iterable[Finding]) -> list[tuple[Finding, ...]]:
+    """The findings, those of one severity and kind together, errors first."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in arranged(findings):
+        groups.setdefault((finding.severity, finding.kind), []).append(finding)
+    return [tuple(group) for group in groups.values()]
+
+
+def table(findings: Iterable[Finding]) -> str:
+    """All findings as text, those of a kind together."""
+    return "\n".join(text_of(group) for group in grouped(findings))
+
+
+def as_csv(findings: Iterable[Finding]) -> str:
+    """All findings as CSV text, a row each, under the names of the record."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    names = [field.name for field in fields(Finding)]
+    writer.writerow(names)
+    writer.writerows([getattr(finding, name) for name in names] for finding in arranged(findings))
+    return stream.getvalue()
+
+
+def write_csv(findings: Iterable[Finding], file: Path) -> None:
+    """Write `as_csv` whole. Raises DataError where the file cannot be written."""
+    try:
+        write_whole(file, as_csv(findings).encode())
+    except OSError as error:
+        raise DataError(f"{file}: the table of findings cannot be written: {error.strerror}") from error
+
+
+def text_of(group: Sequence[Finding]) -> str:
+    """The findings of one kind: one line for a single one, else a heading with their number and a line for each.
+
+    At most SHOWN are named.
+    """
+    warning = "warning: " if group[0].severity == "warning" else ""
+    if len(group) == 1:
+        return f"{warning}{group[0]}"
+    fixes = list(dict.fromkeys(finding.fix for finding in group if finding.fix))
+    shared = f": {fixes[0]}" if len(fixes) == 1 else ""
+    lines = [f"{warning}{group[0].kind} ({len(group)}){shared}"]
+    cells = [_cells(finding, with_fix=len(fixes) > 1) for finding in group[:SHOWN]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width]
+        if any(row):
+            lines.append(f"    {'  '.join(padded)}".rstrip())
+    if len(group) > SHOWN:
+        lines.append(f"    and {len(group) - SHOWN} more (all of them: --table FILE)")
+    return "\n".join(lines)
+
+
+def _cells(finding: Finding, *, with_fix: bool) -> list[str]:
+    name = Path(finding.file).name if finding.file else ""
+    said = [
+        f"received {finding.received}" if finding.received else "",
+        f"expected {finding.expected}" if finding.expected else "",
+    ]
+    case = f"case {finding.case}" if finding.case else ""
+    return [_short(case), _short(name), ", ".join(part for part in said if part), finding.fix if with_fix else ""]
+
+
+def _short(text: str) -> str:
+    half = (WIDTH - 3) // 2
+    return text if len(text) <= WIDTH else f"{text[:half]}...{text[-half:]}"
+
+
+def _numbered(text: str) -> list[tuple[int, str]]:
+    """What texts are sorted by so that case 10 comes after case 9."""
+    parts: list[str] = [""]
+    for letter in text:
+        if parts[-1] and parts[-1][-1].isdecimal() == letter.isdecimal():
+            parts[-1] += letter
+        else:
+            parts.append(letter)
+    return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts[1:]]

@@ -1,0 +1,64 @@
+"""What the headers of one case say about each other: modalities and mask on one grid, one volume each, real labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hilum.case import Case, ImageRef
+from hilum.data.index.grids import differs, odd
+from hilum.errors import Finding
+from hilum.formats.base import Header
+from hilum.formats.reading import several_frames
+
+FORMS_TOLERANCE_VOXELS = 0.1
+"""How far the two positions that a NIfTI header can tell may be apart before it is worth a word."""
+
+
+def case_findings(case: Case, headers: Mapping[ImageRef, Header]) -> Iterator[Finding]:
+    """What is wrong or odd with those files of a case whose headers could be read."""
+    images = [ref for ref in case.files if ref in headers]
+    mask = case.label if isinstance(case.label, ImageRef) and case.label in headers else None
+    refs = dict.fromkeys([*images, *([mask] if mask is not None else [])])
+    for ref in refs:
+        yield from _alone(ref, headers[ref], case.id)
+    if mask is not None and headers[mask].channels > 1 and headers[mask].grid.unit == "mm":
+        yield Finding(
+            "error",
+            "mask with channels",
+            case.id,
+            str(mask),
+            received=f"{headers[mask].channels} values a voxel",
+            expected="1",
+            fix="write one label value into each voxel",
+        )
+    for ref in list(refs)[1:]:
+        apart = differs(ref, headers[ref].grid, like=next(iter(refs)), like_grid=headers[next(iter(refs))].grid)
+        if apart is not None:
+            yield Finding(**{**vars(apart), "case": case.id})
+
+
+def _alone(ref: ImageRef, header: Header, case: str) -> Iterator[Finding]:
+    if header.frames > 1:
+        yield Finding(**{**vars(several_frames(ref, header)), "case": case})
+    yield from odd(ref, header.grid, case=case)
+    if header.facts.get("sform_code") == header.facts.get("qform_code") == "0":
+        yield Finding(
+            "warning",
+            "no orientation",
+            case,
+            str(ref),
+            received="neither sform nor qform",
+            expected="one of them",
+            fix="left and right are guessed from the order of voxels: convert the file anew from what it was made of",
+        )
+    apart_mm = float(header.facts.get("forms_differ_mm", 0))
+    if apart_mm > FORMS_TOLERANCE_VOXELS * min(header.grid.spacing):
+        yield Finding(
+            "warning",
+            "sform and qform differ",
+            case,
+            str(ref),
+            received=f"two positions, {apart_mm:.3g} mm apart",
+            expected="one",
+            fix="the sform is used, other programs may take the qform: make both equal",
+        )
