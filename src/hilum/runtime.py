@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -223,3 +223,52 @@ def runs_on_main_rank() -> bool:
 def seed_weights(seed: int) -> None:
     """Seed torch's global generators, which initial weights and dropout draw from."""
     torch.manual_seed(seed)
+
+
+def memory_bytes(device: str) -> int:
+    """Memory that a device has in all; of this machine as much as the process may use."""
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+    import psutil
+
+    limits = [Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory/memory.limit_in_bytes")]
+    texts = [file.read_text().strip() for file in limits if file.is_file()]
+    return min([int(psutil.virtual_memory().total), *(int(text) for text in texts if text.isdecimal())])
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Begin to measure the highest memory anew; where the system does not allow that, it counts from the start."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: sets VmHWM to what the process has now
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The highest memory since `forget_peak_memory`: of tensors on a GPU, else of this process as a whole."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    status = Path("/proc/self/status")
+    for line in status.read_text().splitlines() if status.exists() else []:
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes
+
+
+def devices() -> dict[str, str]:
+    """The devices that a run can be computed on, by name, each in words."""
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    cpu = f"{machine()['cpu']}, {cores} cores, {threads} threads, {memory_bytes('cpu') / 2**30:.1f} GiB of memory"
+    found = {"cpu": f"{cpu}, {'with' if has_bfloat16('cpu') else 'without'} bfloat16"}
+    for index in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(index)
+        found[f"cuda:{index}"] = (
+            f"{facts.name}, {facts.total_memory / 2**30:.1f} GiB, compute capability {facts.major}.{facts.minor}, "
+            f"{'with' if has_bfloat16('cuda') else 'without'} bfloat16"
+        )
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    return found

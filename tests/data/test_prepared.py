@@ -17,8 +17,9 @@ from nibabel.nifti1 import Nifti1Image
 from hilum import registry
 from hilum.case import Case, ImageRef
 from hilum.data.hashes import data_sha256
-from hilum.data.prepared import Prepared, prepare_case, read_target
+from hilum.data.prepared import Prepared, prepare_case
 from hilum.data.store import Store
+from hilum.data.voxels import read_target
 from hilum.errors import DataError
 from hilum.prepare.base import PrepareConfig
 from hilum.prepare.window import WindowConfig
@@ -50,7 +51,7 @@ def voxels(ref: ImageRef) -> npt.NDArray[Any]:
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*")) if folder.is_dir() else []
+    return sorted(file for file in folder.glob("*") if file.name != "hashes.txt") if folder.is_dir() else []
 
 
 # --------------------------------------------------------------------------------------------- one case
@@ -89,21 +90,25 @@ def test_what_cannot_be_learnt_from_is_named(
 ) -> None:
     case, other = write_case("a"), write_case("b", (4, 4, 4))
     wrong: list[tuple[Case, Problem, str]] = [
-        (replace(case, label=None), segmentation, "case a: has no label"),
+        (replace(case, label=None), segmentation, "case a: no label"),
         (replace(case, label="sick"), segmentation, "has the class 'sick', a segmentation needs a mask"),
         (case, classification, "has a mask .* a classification needs a class"),
         (replace(case, label="sicc"), classification, "did you mean 'sick'"),
         (
             replace(case, label=other.label),
             segmentation,
-            r"different grids: shape \(12, 10, 8\).* and shape \(4, 4, 4\)",
+            r"b_mask.nii: shape differs: received \(4, 4, 4\) voxels, expected \(12, 10, 8\) as a.nii has it",
         ),
         (
             case,
             replace(segmentation, classes=("background", "box"), values=((0,), (1,))),
             r"a_mask.*label values \[2\]",
         ),
-        (replace(case, images=(ImageRef(tmp_path / "none.nii"),)), segmentation, r"case a: .*none\.nii: no such file"),
+        (
+            replace(case, images=(ImageRef(tmp_path / "none.nii"),)),
+            segmentation,
+            r"case a: .*none\.nii: .*no such file",
+        ),
     ]
     for broken, problem, message in wrong:
         with pytest.raises(DataError, match=message):
@@ -118,7 +123,7 @@ class Spoil(PrepareConfig):
 
 
 def test_a_step_that_makes_nan_is_caught(write_case: WriteCase, segmentation: Problem) -> None:
-    with pytest.raises(DataError, match="case a: the image holds NaN"):
+    with pytest.raises(DataError, match=r"case a: .*the prepared image holds NaN"):
         prepare_case(write_case("a"), segmentation, [Spoil()])
 
 
@@ -214,6 +219,7 @@ def test_a_damaged_file_is_made_again_with_a_warning(
     fresh = Store(tmp_path / "cache", segmentation, []).get(case)
     (file,) = files(tmp_path / "cache")
     whole = file.read_bytes()
+    file.unlink()  # what is mapped must not be cut
     foreign = save({"other": np.zeros(3)})
     file.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "nonsense": b"x" * 99, "foreign": foreign}[damage])
     with caplog.at_level(logging.WARNING):
@@ -290,10 +296,10 @@ def test_the_hash_of_the_data_sees_voxels_labels_and_patients_but_not_order(writ
 
 
 def test_frames_of_one_file_are_stored_apart(segmentation: Problem, tmp_path: Path) -> None:
-    frames = np.stack([np.full((4, 4, 4), value, np.float32) for value in (1, 2)], axis=-1)
+    frames = np.stack([np.arange(64, dtype=np.float32).reshape(4, 4, 4) + value for value in (1, 2)], axis=-1)
     nib.save(nib.Nifti1Image(frames, np.eye(4)), tmp_path / "series.nii")
     nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4)), tmp_path / "mask.nii")
     store = Store(tmp_path / "cache", segmentation, [])
     for index in (0, 1):
         case = Case("a", "a", (ImageRef(tmp_path / "series.nii", index=index),), ImageRef(tmp_path / "mask.nii"))
-        assert float(store.get(case).image.max()) == index + 1
+        assert float(store.get(case).image.min()) == index + 1

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 
@@ -14,15 +11,18 @@ import numpy.typing as npt
 import torch
 
 from hilum.case import Case, Sample
+from hilum.data.cache import CacheFullError
+from hilum.data.findings import of_case, severe
+from hilum.data.parallel import side_by_side
 from hilum.data.patches import cut, patch_start
 from hilum.data.prepared import Prepared
 from hilum.data.store import Store
-from hilum.errors import DataError
+from hilum.errors import DataError, Finding
 from hilum.problem import IGNORE, Problem
 from hilum.random import generator
 
-MAX_PREPARED_AT_ONCE = 8
-"""Cases prepared side by side: each takes memory of its own while it is worked on."""
+MAX_OPEN = 20_000
+"""Cases held open at a time: Linux gives a process about 65 000 maps."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Sampling:
 
 
 class Dataset:
-    """Samples drawn from cases; prepared ones stay in memory up to a limit, others are read from the store again."""
+    """Samples drawn from cases, which are mapped from the store's files; those without a file stay in memory."""
 
     def __init__(
         self,
@@ -62,14 +62,17 @@ class Dataset:
         memory_bytes: int = 2 * 2**30,
         case_faults: Callable[[Prepared], list[str]] | None = None,
     ) -> None:
-        """`case_faults` says why a prepared case does not fit the experiment; `prepare` asks it."""
+        """`memory_bytes` bounds the cases in memory; those beyond it are prepared anew for each sample.
+
+        `case_faults` says why a prepared case does not fit the experiment; `prepare` asks it.
+        """
         self.cases = tuple(cases)
         self.store = store
         self.sampling = sampling
         self.seed = seed
         self.memory_bytes = memory_bytes
         self._case_faults = case_faults
-        self._kept: OrderedDict[int, Prepared] = OrderedDict()
+        self._kept: dict[int, Prepared] = {}
         self._kept_bytes = 0
         self._lock = Lock()
 
@@ -81,23 +84,20 @@ class Dataset:
         """The problem that the targets are encoded for."""
         return self.store.problem
 
-    def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Prepare every case once, several at a time; `progress` is told how many of how many are done, and may raise.
+    def prepare(self, progress: Callable[[int, int], None] | None = None) -> tuple[Finding, ...]:
+        """Prepare every case once, several at a time; gives the warnings about them.
 
-        Raises DataError listing every case that cannot be used.
+        `progress` is told how many of how many are done, and may raise. Raises DataError with every finding where a
+        case cannot be used.
         """
-        faults: list[str] = []
-        with ThreadPoolExecutor(max_workers=min(MAX_PREPARED_AT_ONCE, os.cpu_count() or 1)) as pool:
-            try:
-                for done, fault in enumerate(pool.map(self._fault, range(len(self.cases))), start=1):
-                    faults += [fault] if fault else []
-                    if progress is not None:
-                        progress(done, len(self.cases))
-            finally:
-                pool.shutdown(cancel_futures=True)
-        if faults:
-            more = f"\n... and {len(faults) - 20} more" if len(faults) > 20 else ""
-            raise DataError("\n".join(faults[:20]) + more)
+        findings: list[Finding] = []
+        for done, found in enumerate(side_by_side(self._found, range(len(self.cases))), start=1):
+            findings += found
+            if progress is not None:
+                progress(done, len(self.cases))
+        if severe(findings):
+            raise DataError(findings)
+        return tuple(findings)
 
     def prepared(self, index: int) -> Prepared:
         """The prepared case at a position of `cases`."""
@@ -105,11 +105,15 @@ class Dataset:
             kept = self._kept.get(index)
         if kept is not None:
             return kept
-        prepared = self.store.get(self.cases[index])
+        case = self.cases[index]
+        prepared = self.store.get(case)
+        # A case that is mapped takes no memory; kept open it stays as it is, whatever becomes of its files.
+        num_bytes = 0 if self.store.keeps(case) else prepared.num_bytes
         with self._lock:
-            if index not in self._kept and self._kept_bytes + prepared.num_bytes <= self.memory_bytes:
+            room = num_bytes <= self.memory_bytes - self._kept_bytes and len(self._kept) < MAX_OPEN
+            if index not in self._kept and room:
                 self._kept[index] = prepared
-                self._kept_bytes += prepared.num_bytes
+                self._kept_bytes += num_bytes
         return prepared
 
     def sample(self, case_index: int, *, epoch: int, index: int) -> Sample:
@@ -122,17 +126,22 @@ class Dataset:
         if size != shape:
             foreground = self.sampling.foreground
             start = patch_start(rng, shape, size, structures=prepared.structures, foreground=foreground)
-        image = torch.from_numpy(self.sampling.flat(cut(prepared.image, start, size, fill=0.0)))
+        # Outside a missing channel (NaN) there is nothing either: a zero would make it look half there.
+        outside = np.where(np.isnan(prepared.image[:, 0, 0, 0]), np.nan, 0.0)
+        image = torch.from_numpy(self.sampling.flat(cut(prepared.image, start, size, fill=outside)))
         if isinstance(prepared.target, int):
             return Sample(prepared.case.id, image, torch.tensor(prepared.target))
         target = torch.from_numpy(self.sampling.flat(cut(prepared.target, start, size, fill=IGNORE))).long()
         return Sample(prepared.case.id, image, target[0] if self.problem.exclusive else target)
 
-    def _fault(self, index: int) -> str | None:
-        """Why a case cannot be used. Keeps no case alive: what is over the memory limit is let go."""
+    def _found(self, index: int) -> list[Finding]:
+        """What is wrong or odd with a case."""
+        case = self.cases[index]
         try:
             prepared = self.prepared(index)
+        except CacheFullError:  # no case's fault, and the same for all that follow
+            raise
         except DataError as error:
-            return str(error)
+            return of_case(error, case)
         faults = self._case_faults(prepared) if self._case_faults is not None else []
-        return f"case {self.cases[index].id}: {'; '.join(faults)}" if faults else None
+        return [*prepared.findings, *(Finding("error", "does not fit", case.id, fix=fault) for fault in faults)]

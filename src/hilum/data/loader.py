@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from hilum.case import Batch, Sample
 from hilum.data.dataset import Dataset
+from hilum.data.modalities import drop_channels
 from hilum.errors import DataError
 from hilum.random import generator
 
@@ -20,6 +21,7 @@ class Batches:
     """Training batches of a dataset: `batch_size` samples over all ranks, of which this rank makes its share.
 
     An epoch visits every case `samples_per_case` times in a seeded order, or takes `steps` batches where that is given.
+    With probability `dropout` a sample loses (NaN) a channel that it has, each on its own, but never all of them.
     """
 
     dataset: Dataset
@@ -27,6 +29,7 @@ class Batches:
     seed: int
     samples_per_case: int = 1
     steps: int | None = None
+    dropout: float = 0.0
     workers: int = 2
     rank: int = 0
     world: int = 1
@@ -69,8 +72,15 @@ class Batches:
         share = self.batch_size // self.world
         first = step * self.batch_size + self.rank * share
         indices = tuple(range(first, first + share))
-        samples = [self.dataset.sample(order[index], epoch=epoch, index=index) for index in indices]
+        samples = [self._sample(order[index], epoch, index) for index in indices]
         return collate(samples, epoch=epoch, indices=indices)
+
+    def _sample(self, case_index: int, epoch: int, index: int) -> Sample:
+        sample = self.dataset.sample(case_index, epoch=epoch, index=index)
+        if not self.dropout:
+            return sample
+        image = drop_channels(sample.image, generator(self.seed, epoch, index, "channels"), self.dropout)
+        return replace(sample, image=image)
 
 
 def collate(samples: Sequence[Sample], *, epoch: int, indices: tuple[int, ...]) -> Batch:

@@ -12,7 +12,7 @@ MAX_VOXELS_KEPT = 4096
 
 
 def structure_voxels(
-    target: npt.NDArray[np.int16], foreground: Sequence[int], *, exclusive: bool
+    target: npt.NDArray[np.int8 | np.int16], foreground: Sequence[int], *, exclusive: bool
 ) -> dict[int, npt.NDArray[np.int32]]:
     """Coordinates (n, 3) of voxels of each structure that `target` (1 or R, I, J, K) shows.
 
@@ -52,9 +52,9 @@ def patch_start(
 
 
 def cut(
-    array: npt.NDArray[np.generic], start: Sequence[int], size: Sequence[int], *, fill: float
+    array: npt.NDArray[np.generic], start: Sequence[int], size: Sequence[int], *, fill: float | npt.ArrayLike
 ) -> npt.NDArray[np.generic]:
-    """The patch (C, *size) of `array` (C, I, J, K) at `start`; outside the image it is `fill`."""
+    """The patch (C, *size) of `array` (C, I, J, K) at `start`; outside the image it is `fill`, or `fill` (C,)."""
     sources, targets, inside = [], [], True
     for first, length, available in zip(start, size, array.shape[1:], strict=True):
         low, high = max(0, first), min(available, first + length)
@@ -63,6 +63,7 @@ def cut(
         inside = inside and high - low == length
     if inside:
         return array[(slice(None), *sources)].copy()  # the image stays in memory for other samples
-    patch = np.full((array.shape[0], *size), fill, dtype=array.dtype)
+    patch = np.empty((array.shape[0], *size), dtype=array.dtype)
+    patch[:] = np.reshape(fill, (-1, 1, 1, 1))
     patch[(slice(None), *targets)] = array[(slice(None), *sources)]
     return patch

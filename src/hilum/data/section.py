@@ -26,6 +26,15 @@ class PatchConfig(Settings):
     """Patches taken from each case in an epoch."""
 
 
+class MissingConfig(Settings):
+    """Training and prediction where cases may lack some of their channels."""
+
+    presence: bool = True
+    """Give the network one more plane for each channel: 1 where the channel is there, 0 where it is missing."""
+    dropout: Share = 0.25
+    """Probability that a training sample loses a channel that it has; one always stays."""
+
+
 class DataConfig(Settings):
     """Where cases come from, and how they become batches."""
 
@@ -39,6 +48,8 @@ class DataConfig(Settings):
     """Random changes of training samples; all spatial ones are merged into one resampling."""
     patch: PatchConfig | None = None
     """Train on patches; without it, on whole cases (or whole slices)."""
+    missing: MissingConfig | None = None
+    """Cases may lack channels; without it, a case that does is an error."""
     dims: Literal[2, 3] | None = None
     """2D or 3D network; by default as the patch has dimensions, else 2 for images and 3 for volumes."""
     slice_axis: Literal[0, 1, 2] | None = None
@@ -48,6 +59,8 @@ class DataConfig(Settings):
     workers: PositiveInt = 2
     """Threads that make batches ahead of the network."""
     memory_gb: PositiveFloat = 2.0
-    """Prepared cases kept in memory up to this size; the others are read from the cache folder when needed."""
+    """Most memory for cases that come from one large array (.npz); all others are mapped from the cache folder."""
     cache: Path = Path("runs/.cache")
     """Folder of prepared cases, shared by all runs; safe to delete."""
+    cache_gb: PositiveFloat = 50.0
+    """Most disk space for prepared cases; those that were not used for longest make room for new ones."""

@@ -1,99 +1,161 @@
-"""Prepared cases kept on disk, one safetensors file each, so that they are computed once."""
+"""Prepared cases kept on disk, one file each, so that they are computed once for all folds and runs."""
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
+import importlib.metadata
 import inspect
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
 from hilum.case import Case
-from hilum.data.hashes import file_sha256, refs
-from hilum.data.prepared import Prepared, prepare_case, structures_of
+from hilum.data.cache import Room, touch
+from hilum.data.hashes import Hashes, file_sha256, refs
+from hilum.data.prepared import Prepared, prepare_case
+from hilum.data.stored import SUFFIX, as_bytes, open_mapped, write
 from hilum.errors import DataError
 from hilum.prepare.base import PrepareConfig
-from hilum.problem import IGNORE, Problem
-from hilum.volume import Grid, Unit
+from hilum.problem import Problem
 
-FORMAT = "2"
-"""Raised whenever reading, encoding or resampling give something else, so that older files are not used."""
+FORMAT = "4"
+"""Raised whenever the file holds something else."""
+CODE = (
+    "volume.py",
+    "interpolation.py",
+    "problem.py",
+    "formats",
+    "prepare",
+    "geometry",
+    "data/modalities.py",
+    "data/voxels.py",
+    "data/index/grids.py",
+    "data/prepared.py",
+)
+"""Files and folders of hilum whose code decides what a prepared case is."""
+LIBRARIES = ("torch", "numpy", "scipy", "nibabel", "pillow", "SimpleITK", "pydicom", "tifffile", "imagecodecs")
+"""Libraries that read files or compute with them: another version may give other values."""
 
 log = logging.getLogger(__name__)
 
 
 class Store:
-    """Prepared cases on disk, a file for each content and preparation, so that they are computed once.
+    """Prepared cases on disk, a file for each content and preparation.
 
-    The key is a hash of the files' content, the steps and their code, the classes and the format: whatever changes one
-    of these makes another file.
+    The name of a file is a hash of the content of the files, of the steps with their settings, fitted values and code,
+    of the classes, and of the libraries that read and compute: whatever changes one of these makes another file.
     """
 
-    def __init__(self, folder: Path, problem: Problem, steps: Sequence[PrepareConfig]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        problem: Problem,
+        steps: Sequence[PrepareConfig],
+        *,
+        hashes: Hashes | None = None,
+        bound_bytes: int | None = None,
+    ) -> None:
+        """`hashes` are remembered in `folder` where none are given; `bound_bytes` is the most that it may hold."""
         self.folder = folder
         self.problem = problem
         self.steps = tuple(steps)
-        settings = [(step.model_dump(mode="json"), _code_sha256(step)) for step in steps]
-        classes = [
-            problem.kind,
-            list(problem.classes),
-            [list(group) for group in problem.values],
-            problem.exclusive,
-            problem.ignore,
-        ]
-        self.settings = json.dumps([FORMAT, torch.__version__, settings, classes])
-        self._hashed: dict[tuple[Path, int, int], str] = {}
+        self.hashes = hashes or Hashes(folder)
+        self.settings = fingerprint(problem, steps)
+        self._room = Room(folder, bound_bytes)
+        self._used: set[str] = set()
+
+    def with_problem(self, problem: Problem) -> Store:
+        """The same folder and steps for another problem."""
+        return Store(self.folder, problem, self.steps, hashes=self.hashes, bound_bytes=self._room.bound_bytes)
+
+    @staticmethod
+    def keeps(case: Case) -> bool:
+        """Whether a case gets a file. Rows of one array do not: reading them is as cheap as reading a file."""
+        return all(ref.key is None or ref.index is None for ref in case.files)
 
     def get(self, case: Case) -> Prepared:
-        """The prepared case, from disk where it was prepared before.
+        """The prepared case; its arrays are mapped from disk, where it is made first if it is not there.
 
-        A stored file that cannot be read is made again, with a warning. Raises DataError for a case that cannot be
-        used, or where the folder cannot be written.
+        A file that cannot be read is made again, with a warning. Raises DataError for a case that cannot be used, or
+        where the folder cannot be written or is full.
         """
-        if any(ref.key is not None for ref in case.files):
-            # Rows of one array: reading them is as cheap as reading a file of their own.
+        if not self.keeps(case):
             return prepare_case(case, self.problem, self.steps)
-        file = self.folder / f"{self._key(case)}.safetensors"
-        if file.exists():
-            try:
-                return _read(case, file, self.problem)
-            except Exception as error:  # whatever safetensors, numpy or json say about a damaged file
-                log.warning("the prepared file %s cannot be read (%s): it is made again", file, error)
+        self._make_folder(case)
+        file = self.folder / f"{self.key(case)}{SUFFIX}"
+        opened = self._opened(case, file)
+        if opened is not None:
+            return opened
         prepared = prepare_case(case, self.problem, self.steps)
+        content = as_bytes(prepared)
+        self._room.make(len(content), used=self._used)
+        self._used.add(file.name)
         try:
-            _write(prepared, file)
+            write(content, file)
         except OSError as error:
-            raise DataError(
-                f"case {case.id}: {file} cannot be written: {error.strerror}; "
-                "choose another folder with data.cache=FOLDER"
-            ) from error
-        return prepared
+            raise self._unwritable(case, file, error) from error
+        # What was written may be deleted at once by another process that needs room.
+        return self._opened(case, file) or prepared
 
-    def _key(self, case: Case) -> str:
+    def key(self, case: Case) -> str:
+        """The hash that stands for the content of a case and its preparation."""
         digest = hashlib.sha256(self.settings.encode())
         digest.update(f"{case.label if isinstance(case.label, str) else ''}\n{case.missing}\n".encode())
         for ref in refs(case):
-            digest.update(f"{self._file_sha256(ref.path)}\0{ref.index}\n".encode())
+            digest.update(f"{self.hashes.of_image(ref)}\0{ref.key}\0{ref.index}\n".encode())
         return digest.hexdigest()
 
-    def _file_sha256(self, path: Path) -> str:
-        """The file's hash, computed again only when its size or time changed: cases not kept in memory come often."""
+    def _opened(self, case: Case, file: Path) -> Prepared | None:
+        """The case from its file; None where there is none, or with a warning where it is damaged."""
         try:
-            found = path.stat()
+            prepared = open_mapped(case, file)
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # whatever safetensors, numpy or json say about a damaged file
+            log.warning("the prepared file %s cannot be read (%s): it is made again", file, error)
+            return None
+        self._used.add(file.name)
+        touch(file)
+        return prepared
+
+    def _make_folder(self, case: Case) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}") from error
-        state = (path, found.st_size, found.st_mtime_ns)
-        if state not in self._hashed:
-            self._hashed[state] = file_sha256(path)
-        return self._hashed[state]
+            raise self._unwritable(case, self.folder, error) from error
+
+    def _unwritable(self, case: Case, place: Path, error: OSError) -> DataError:
+        return DataError(
+            f"case {case.id}: {place} cannot be written: {error.strerror}; choose another folder with data.cache=FOLDER"
+        )
+
+
+def fingerprint(problem: Problem, steps: Sequence[PrepareConfig]) -> str:
+    """All that decides what becomes of given files, as text: steps, classes, the code of both, and the libraries."""
+    settings = [(step.model_dump(mode="json"), _code_sha256(step)) for step in steps]
+    classes = [
+        problem.kind,
+        list(problem.classes),
+        [list(group) for group in problem.values],
+        problem.exclusive,
+        problem.ignore,
+    ]
+    return json.dumps([FORMAT, _surroundings(), settings, classes])
+
+
+@functools.cache
+def _surroundings() -> str:
+    """A hash of hilum's own code for reading and preparing, and of the versions of the libraries it uses there."""
+    package = Path(__file__).parents[1]
+    files = [file for name in CODE for file in sorted((package / name).rglob("*.py")) or [package / name]]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(package)}\0{file_sha256(file)}\n".encode())
+    for name in LIBRARIES:
+        digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
+    return digest.hexdigest()
 
 
 def _code_sha256(step: PrepareConfig) -> str:
@@ -102,39 +164,3 @@ def _code_sha256(step: PrepareConfig) -> str:
         return file_sha256(Path(inspect.getfile(type(step))))
     except (TypeError, OSError):  # typed into a prompt: there is no file
         return ""
-
-
-def _write(prepared: Prepared, file: Path) -> None:
-    from safetensors.numpy import save
-
-    target = prepared.target
-    stored = np.array([target], dtype=np.int16) if isinstance(target, int) else _smallest(target)
-    meta = {"affine": json.dumps(prepared.grid.affine.tolist()), "unit": prepared.grid.unit}
-    content = save({"image": prepared.image, "target": stored}, metadata=meta)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=file.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
-        Path(temporary).replace(file)  # others may have written the same content meanwhile: either one is right
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-
-
-def _read(case: Case, file: Path, problem: Problem) -> Prepared:
-    from safetensors import safe_open
-
-    with safe_open(str(file), framework="np") as stored:
-        meta = stored.metadata()
-        image, raw = stored.get_tensor("image"), stored.get_tensor("target")
-    target = int(raw[0]) if raw.ndim == 1 else raw.astype(np.int16)
-    structures = {} if isinstance(target, int) else structures_of(target, problem)
-    unit: Unit = "pixel" if meta["unit"] == "pixel" else "mm"
-    grid = Grid(image.shape[1:], np.array(json.loads(meta["affine"])), unit)
-    return Prepared(case, image, target, structures, grid)
-
-
-def _smallest(target: npt.NDArray[np.int16]) -> npt.NDArray[np.int8] | npt.NDArray[np.int16]:
-    return target.astype(np.int8) if target.min() >= IGNORE and target.max() <= np.iinfo(np.int8).max else target

@@ -1,13 +1,21 @@
 """The root of the loss family: what every loss's configuration answers, and the sums that losses share."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
-from hilum.errors import nearest
+from hilum.errors import DataError, nearest
 from hilum.problem import Problem
 from hilum.registry import Component
+
+Balanced = Literal["balanced"]
+"""Weights that are to be found in the training part, by `LossConfig.fitted_to`."""
+ClassWeights = dict[str, NonNegativeFloat] | Balanced
+PositiveWeights = dict[str, PositiveFloat] | Balanced
 
 
 class LossConfig(Component, family="losses"):
@@ -20,6 +28,23 @@ class LossConfig(Component, family="losses"):
     tasks: ClassVar[frozenset[str]] = frozenset({"classification", "segmentation"})
     """The kinds of problem that the loss is for."""
 
+    balanced_field: ClassVar[str] = ""
+    """The field that may say `balanced`, for weights to be found in the training part."""
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether weights have yet to be found in the training part; such a loss cannot be built."""
+        return bool(self.balanced_field) and getattr(self, self.balanced_field) == "balanced"
+
+    def fitted_to(self, inside: npt.NDArray[np.int64], seen: npt.NDArray[np.int64], problem: Problem) -> Self:
+        """The loss with its balanced weights written out by class, from what the training part shows.
+
+        `inside` counts the targets of each class or region, `seen` all targets that are not ignored. Raises DataError
+        for a class that the training part does not show.
+        """
+        weights = balanced(inside, seen, problem)
+        return self.model_copy(update={self.balanced_field: weights})
+
     def build(self, problem: Problem) -> nn.Module:
         """A module whose forward(logits (B, C, *spatial), targets) is a scalar, computed in float32 at least."""
         raise NotImplementedError(f"{type(self).__name__} has no build(problem)")
@@ -31,15 +56,33 @@ class LossConfig(Component, family="losses"):
         return [f"loss '{self.kind}' is for {' and '.join(sorted(self.tasks))}, the task is {problem.kind}"]
 
 
-def by_class(weights: dict[str, float], problem: Problem) -> list[float]:
+def balanced(inside: npt.NDArray[np.int64], seen: npt.NDArray[np.int64], problem: Problem) -> dict[str, float]:
+    """Weights by which every class has the same share in the loss, from counts by class.
+
+    n / (k n_c) for the class c of k that exclude each other, with n_c of all n targets (King and Zeng 2001, as
+    scikit-learn's "balanced"); for a region, targets outside over targets inside. Nothing is clipped.
+    """
+    absent = [name for name, count in zip(problem.classes, inside, strict=True) if not count]
+    if absent:
+        raise DataError(
+            f"balanced weights: the training part shows no {', '.join(absent)}: "
+            "give the weights as numbers, or split the patients otherwise"
+        )
+    weights = seen / (len(inside) * inside) if problem.exclusive else (seen - inside) / inside
+    return {name: float(f"{weight:.6g}") for name, weight in zip(problem.classes, weights, strict=True)}
+
+
+def by_class(weights: dict[str, float] | Balanced, problem: Problem) -> list[float]:
     """One number a class in the order of the problem's classes; 1 where `weights` does not name the class."""
+    if isinstance(weights, str):
+        raise DataError("balanced weights have yet to be found in a training part")
     return [weights.get(name, 1.0) for name in problem.classes]
 
 
-def unknown_classes(field: str, weights: dict[str, float], problem: Problem) -> list[str]:
+def unknown_classes(field: str, weights: dict[str, float] | Balanced, problem: Problem) -> list[str]:
     """A sentence for each name in `weights` that is no class of the problem, with the nearest one that is."""
     faults = []
-    for name in weights:
+    for name in () if isinstance(weights, str) else weights:
         if name not in problem.classes:
             close = nearest(name, problem.classes)
             hint = f"; did you mean '{close}'?" if close else ""

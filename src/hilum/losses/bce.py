@@ -1,11 +1,13 @@
 """Binary cross-entropy of regions that may overlap."""
 
+from typing import ClassVar
+
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilum.losses.base import LossConfig, by_class, full_precision, unknown_classes, weighted_mean
+from hilum.losses.base import LossConfig, PositiveWeights, by_class, full_precision, unknown_classes, weighted_mean
 from hilum.problem import IGNORE, Problem
 
 
@@ -33,8 +35,11 @@ class BinaryCrossEntropy(nn.Module):
 class BinaryCrossEntropyConfig(LossConfig, kind="bce"):
     """Binary cross-entropy of regions that may overlap, or of labels that may occur together."""
 
-    pos_weight: dict[str, PositiveFloat] = Field(default_factory=dict)
-    """Weight of the voxels inside a region by its name; above 1 for rare regions; 1 for those not named."""
+    balanced_field: ClassVar[str] = "pos_weight"
+
+    pos_weight: PositiveWeights = Field(default_factory=dict)
+    """Weight of the voxels inside a region by its name; above 1 for rare regions; 1 for those not named. Or balanced:
+    targets outside over targets inside, counted in the training part."""
 
     def build(self, problem: Problem) -> nn.Module:
         """A BinaryCrossEntropy with one weight for each region of `problem`."""

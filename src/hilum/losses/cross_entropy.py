@@ -1,13 +1,13 @@
 """Cross-entropy between exclusive classes."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilum.losses.base import LossConfig, by_class, full_precision, unknown_classes
+from hilum.losses.base import ClassWeights, LossConfig, by_class, full_precision, unknown_classes
 from hilum.problem import IGNORE, Problem
 
 
@@ -40,8 +40,11 @@ class CrossEntropy(nn.Module):
 class CrossEntropyConfig(LossConfig, kind="cross_entropy"):
     """Cross-entropy between exclusive classes, weighted by class on request."""
 
-    class_weights: dict[str, NonNegativeFloat] = Field(default_factory=dict)
-    """Weight of a class by its name; 1 for those not named."""
+    balanced_field: ClassVar[str] = "class_weights"
+
+    class_weights: ClassWeights = Field(default_factory=dict)
+    """Weight of a class by its name; 1 for those not named. Or balanced: n / (k n_c) for class c of k, which has
+    n_c of the n cases (voxels of a segmentation) of the training part."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over all classes."""
 

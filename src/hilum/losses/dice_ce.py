@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
-from hilum.losses.base import LossConfig, by_class, unknown_classes
+from hilum.losses.base import ClassWeights, LossConfig, by_class, unknown_classes
 from hilum.losses.bce import BinaryCrossEntropy
 from hilum.losses.cross_entropy import CrossEntropy
 from hilum.losses.dice import Dice
@@ -33,13 +33,16 @@ class DiceCrossEntropyConfig(LossConfig, kind="dice_ce"):
     """Soft Dice plus cross-entropy; for regions, soft Dice plus binary cross-entropy."""
 
     tasks: ClassVar[frozenset[str]] = frozenset({"segmentation"})
+    balanced_field: ClassVar[str] = "class_weights"
 
     dice_weight: NonNegativeFloat = 1.0
     """Factor of the Dice part."""
     ce_weight: NonNegativeFloat = 1.0
     """Factor of the cross-entropy part."""
-    class_weights: dict[str, NonNegativeFloat] = Field(default_factory=dict)
-    """Weight of a class in the cross-entropy by its name (of the voxels inside a region); 1 for those not named."""
+    class_weights: ClassWeights = Field(default_factory=dict)
+    """Weight of a class in the cross-entropy by its name (of the voxels inside a region); 1 for those not named. Or
+    balanced: n / (k n_c) for class c of k, which has n_c of the n voxels of the training part; for a region those
+    outside over those inside."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target of the cross-entropy that is spread evenly over all classes; not for regions."""
     background: bool = False

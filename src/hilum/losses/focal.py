@@ -1,13 +1,13 @@
 """The focal loss: cross-entropy that turns away from what is already easy."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilum.losses.base import LossConfig, full_precision, weighted_mean
+from hilum.losses.base import ClassWeights, LossConfig, by_class, full_precision, unknown_classes, weighted_mean
 from hilum.problem import IGNORE, Problem
 
 
@@ -16,15 +16,22 @@ class Focal(nn.Module):
 
     Lin et al. 2017 (doi:10.1109/ICCV.2017.324), with softmax where classes are exclusive and sigmoid where they are
     not. The balance a is `alpha` for foreground (or inside a region), 1 - `alpha` for class 0 (or outside), and 1 where
-    `alpha` is None.
+    `alpha` is None. With `weights` by class the mean is weighted by those of the true classes, as in a cross-entropy;
+    for regions they are factors of the targets inside, as in a binary one.
     """
 
-    def __init__(self, *, exclusive: bool, gamma: float = 2.0, alpha: float | None = None) -> None:
-        """Take the exponent and the balance."""
+    weights: Tensor | None
+
+    def __init__(
+        self, *, exclusive: bool, gamma: float = 2.0, alpha: float | None = None, weights: list[float] | None = None
+    ) -> None:
+        """Take the exponent, and the balance or a weight for each class."""
         super().__init__()
         self.exclusive = exclusive
         self.gamma = gamma
         self.alpha = alpha
+        buffer = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+        self.register_buffer("weights", buffer, persistent=False)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Scalar from logits (B, C, *spatial) and targets, class indices (B, *spatial) or regions (B, C, *spatial)."""
@@ -39,24 +46,39 @@ class Focal(nn.Module):
         losses = -(complement**self.gamma) * log_p
         if self.alpha is not None:
             losses = losses * torch.where(targets > 0, self.alpha, 1 - self.alpha)
-        return weighted_mean(losses, seen)
+        if self.weights is None:
+            return weighted_mean(losses, seen)
+        weights = self.weights.to(logits.dtype)
+        if self.exclusive:
+            return weighted_mean(losses, seen * weights[targets.clamp(min=0)])
+        inside = weights.view(-1, *(1,) * (logits.dim() - 2))
+        return weighted_mean(losses * torch.where(targets == 1, inside, torch.ones_like(inside)), seen)
 
 
 class FocalConfig(LossConfig, kind="focal"):
     """Cross-entropy that turns away from easy voxels, for rare structures among much background."""
 
+    balanced_field: ClassVar[str] = "class_weights"
+
     gamma: NonNegativeFloat = 2.0
     """How strongly easy voxels are turned away from; 0 is cross-entropy."""
     alpha: Annotated[float, Field(ge=0, le=1)] | None = None
     """Weight of foreground, against 1 - alpha for background; null weighs both with 1."""
+    class_weights: ClassWeights = Field(default_factory=dict)
+    """Weight of a class by its name (of the voxels inside a region); 1 for those not named. Or balanced: n / (k n_c)
+    for class c of k, which has n_c of the n cases (voxels of a segmentation) of the training part; for a region those
+    outside over those inside."""
 
     def build(self, problem: Problem) -> nn.Module:
         """A Focal for the classes or regions of `problem`."""
-        return Focal(exclusive=problem.exclusive, gamma=self.gamma, alpha=self.alpha)
+        weights = by_class(self.class_weights, problem) if self.class_weights else None
+        return Focal(exclusive=problem.exclusive, gamma=self.gamma, alpha=self.alpha, weights=weights)
 
     def faults(self, problem: Problem) -> list[str]:
         """Why the loss cannot be used for `problem`."""
-        faults = super().faults(problem)
+        faults = super().faults(problem) + unknown_classes("class_weights", self.class_weights, problem)
+        if self.alpha is not None and self.class_weights:
+            faults.append("alpha and class_weights: received both, expected one of them")
         many_classes = problem.kind == "classification" and problem.exclusive and problem.num_outputs > 2
         if self.alpha is not None and many_classes:
             faults.append(

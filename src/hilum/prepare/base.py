@@ -1,17 +1,23 @@
 """The root of all preparation steps."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
 
 from hilum.registry import Component
-from hilum.volume import Volume
+from hilum.volume import Grid, Volume
 
 
 class PrepareConfig(Component, family="prepare"):
     """A deterministic step that every image passes, in training and in prediction alike.
 
-    Nothing needs undoing: a result returns to the patient by resampling onto the grid of the source.
+    Nothing needs undoing: a result returns to the patient by resampling onto the grid of the source. A step with
+    settings that are to be found in the training part says so by `needs_fit`; `measure` and `fitted_to` find them.
     """
+
+    fits_on: ClassVar[Literal["grids", "voxels"]] = "voxels"
+    """What a step that needs it is fitted on: what `measure` finds in each case, or just the grids of the images."""
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
         """The prepared image (C, I, J, K) and its label map, both on one grid."""
@@ -25,3 +31,28 @@ class PrepareConfig(Component, family="prepare"):
     def for_channels(self, channels: Sequence[int]) -> Self:
         """The step for an image with only these of the channels; another one where settings are given by channel."""
         return self
+
+    def grid_after(self, grid: Grid) -> Grid | None:
+        """The grid of the result for an image on `grid`; None where that takes more than the grid to know."""
+        return None
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether settings have yet to be found in the training part; such a step cannot be applied."""
+        return False
+
+    def measure(
+        self, image: Volume, label: Volume | None, *, channels: Sequence[int], most: int, rng: np.random.Generator
+    ) -> Any:
+        """What `fitted_to` needs of one training case, after all earlier steps.
+
+        `channels` are the numbers of those that the image has, `most` is how many voxels of each may be kept.
+        """
+        raise NotImplementedError
+
+    def fitted_to(self, measured: Sequence[Any]) -> Self:
+        """The step with its settings found: from what was measured, or from the grids, in the order of the case ids.
+
+        Raises DataError where nothing can be found.
+        """
+        raise NotImplementedError

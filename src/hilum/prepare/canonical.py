@@ -1,7 +1,7 @@
 """Turns every volume the same way round."""
 
 from hilum.prepare.base import PrepareConfig
-from hilum.volume import Volume, resample
+from hilum.volume import Grid, Volume, resample
 
 
 class CanonicalConfig(PrepareConfig, kind="canonical"):
@@ -14,5 +14,9 @@ class CanonicalConfig(PrepareConfig, kind="canonical"):
         """The same voxels in canonical order."""
         if image.grid.unit == "pixel":
             return image, label
-        grid = image.grid.canonical()
+        grid = self.grid_after(image.grid)
         return resample(image, grid, "nearest"), label and resample(label, grid, "nearest")
+
+    def grid_after(self, grid: Grid) -> Grid:
+        """The same voxels in canonical order."""
+        return grid if grid.unit == "pixel" else grid.canonical()

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from hilum.prepare.base import PrepareConfig
-from hilum.volume import Volume
+from hilum.volume import Grid, Volume
 
 Percentage = Annotated[float, Field(ge=0, le=100)]
 
@@ -32,6 +32,10 @@ class PercentilesConfig(PrepareConfig, kind="percentiles"):
         """The image with values in [0, 1]."""
         channels = [between_percentiles(channel, self.low, self.high) for channel in image.tensor.float()]
         return Volume(torch.stack(channels), image.grid), label
+
+    def grid_after(self, grid: Grid) -> Grid:
+        """The same grid."""
+        return grid
 
 
 def between_percentiles(channel: Tensor, low: float, high: float) -> Tensor:

@@ -3,7 +3,7 @@
 from pydantic import PositiveInt
 
 from hilum.prepare.base import PrepareConfig
-from hilum.volume import Volume, resample
+from hilum.volume import Grid, Volume, resample
 
 
 class ResizeConfig(PrepareConfig, kind="resize"):
@@ -21,5 +21,9 @@ class ResizeConfig(PrepareConfig, kind="resize"):
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
         """The same field of view in `size` voxels."""
-        grid = image.grid.resized((*self.size, image.grid.shape[2])[:3])
+        grid = self.grid_after(image.grid)
         return resample(image, grid, antialias=self.antialias), label and resample(label, grid, "nearest")
+
+    def grid_after(self, grid: Grid) -> Grid:
+        """The same field of view in `size` voxels."""
+        return grid.resized((*self.size, grid.shape[2])[:3])

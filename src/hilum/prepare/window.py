@@ -3,7 +3,7 @@
 from pydantic import ValidationInfo, field_validator
 
 from hilum.prepare.base import PrepareConfig
-from hilum.volume import Volume
+from hilum.volume import Grid, Volume
 
 
 class WindowConfig(PrepareConfig, kind="window"):
@@ -25,3 +25,7 @@ class WindowConfig(PrepareConfig, kind="window"):
         """The image with values in [0, 1]."""
         scaled = (image.tensor.float() - self.low) / (self.high - self.low)
         return Volume(scaled.clamp_(0, 1), image.grid), label
+
+    def grid_after(self, grid: Grid) -> Grid:
+        """The same grid."""
+        return grid

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from hilum.prepare.base import PrepareConfig
-from hilum.volume import Volume
+from hilum.volume import Grid, Volume
 
 CONSTANT_SHARE = 1e-6
 """A spread below this share of the largest value is rounding: such a channel is constant."""
@@ -21,14 +21,20 @@ class ZscoreConfig(PrepareConfig, kind="zscore"):
         channels = [standardised(channel, nonzero=self.nonzero) for channel in image.tensor.float()]
         return Volume(torch.stack(channels), image.grid), label
 
+    def grid_after(self, grid: Grid) -> Grid:
+        """The same grid."""
+        return grid
+
 
 def standardised(channel: Tensor, *, nonzero: bool = False) -> Tensor:
     """(x - mean) / std of any shape, with the population's std (divided by n, not n - 1)."""
-    counted = channel != 0 if nonzero else torch.ones_like(channel, dtype=torch.bool)
-    values = channel[counted].double()  # float32 loses digits over millions of voxels
+    values = channel[channel != 0] if nonzero else channel
     if values.numel() == 0:
         return torch.zeros_like(channel)
-    std, mean = torch.std_mean(values, correction=0)
+    exact = values.double()  # float32 loses digits over millions of voxels
+    mean = exact.mean()
+    std = (exact - mean).square_().mean().sqrt()
     if std <= CONSTANT_SHARE * values.abs().max():
         return torch.zeros_like(channel)
-    return torch.where(counted, ((channel - mean) / std).to(channel.dtype), channel)
+    scaled = (channel - mean) / std
+    return torch.where(channel != 0, scaled, channel) if nonzero else scaled

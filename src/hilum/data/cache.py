@@ -1,0 +1,139 @@
+"""The folder of prepared cases: what lies in it, how it is kept within its bound, and what is cleared away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hilum.data.stored import PART, SUFFIX
+from hilum.errors import DataError
+
+LEFTOVER_S = 3600.0
+"""A file that is still incomplete after this long was left behind by a process that was killed."""
+KEPT_SHARE = 0.9
+"""Down to this share of the bound the oldest files go, so that not every new one has to look for room."""
+LOOK_AGAIN_SHARE = 0.05
+"""After writing this share of the bound, a process looks at what others have written meanwhile."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in the folder: its path, its size, and when it was last used (or, while incomplete, written)."""
+
+    path: Path
+    num_bytes: int
+    used_s: float
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What lies in a folder of prepared cases: whole ones, the least recently used first, and leftovers."""
+
+    cases: tuple[Entry, ...]
+    leftovers: tuple[Entry, ...]
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all files."""
+        return sum(entry.num_bytes for entry in (*self.cases, *self.leftovers))
+
+
+class CacheFullError(DataError):
+    """The prepared cases of one run do not fit into the bound of the folder."""
+
+
+class Room:
+    """Keeps a folder of prepared cases within a bound: the least recently used files make room for new ones."""
+
+    def __init__(self, folder: Path, bound_bytes: int | None) -> None:
+        self.folder = folder
+        self.bound_bytes = bound_bytes
+        self._seen_bytes: int | None = None
+        self._written_bytes = 0
+
+    def make(self, num_bytes: int, *, used: Container[str]) -> None:
+        """Make room for a file of this size by deleting old ones, but none whose name is in `used`.
+
+        Raises CacheFullError where that is not enough.
+        """
+        bound = self.bound_bytes
+        if self._seen_bytes is None or (bound is not None and self._written_bytes > LOOK_AGAIN_SHARE * bound):
+            self._look()
+        if bound is not None and (self._seen_bytes or 0) + self._written_bytes + num_bytes > bound:
+            self._evict(self._look(), int(KEPT_SHARE * bound) - num_bytes, used)
+            if (self._seen_bytes or 0) + num_bytes > bound:
+                held = sum(entry.num_bytes for entry in contents(self.folder).cases if entry.path.name in used)
+                raise CacheFullError(
+                    f"the prepared cases of this run do not fit into data.cache_gb={bound / 2**30:g}: those made so "
+                    f"far take {held / 2**30:.3g} GiB and the next one {num_bytes / 2**30:.3g} GiB; raise "
+                    "data.cache_gb, or prepare to coarser voxels or a smaller field of view"
+                )
+        self._written_bytes += num_bytes
+
+    def _look(self) -> Contents:
+        """See how full the folder is; leftovers go at once."""
+        found = contents(self.folder)
+        old_s = time.time() - LEFTOVER_S
+        for entry in found.leftovers:
+            if entry.used_s < old_s:
+                _delete(entry.path)
+        self._seen_bytes, self._written_bytes = found.num_bytes, 0
+        return found
+
+    def _evict(self, found: Contents, wanted_bytes: int, used: Container[str]) -> None:
+        """Delete the oldest files until no more than `wanted_bytes` are left."""
+        for entry in found.cases:
+            if (self._seen_bytes or 0) <= wanted_bytes:
+                return
+            if entry.path.name not in used:
+                _delete(entry.path)
+                self._seen_bytes = (self._seen_bytes or 0) - entry.num_bytes
+
+
+def touch(file: Path) -> None:
+    """Note that a file was used now. A folder that cannot be written keeps no such notes."""
+    with contextlib.suppress(OSError):
+        os.utime(file)
+
+
+def contents(folder: Path) -> Contents:
+    """What lies in the folder; nothing where there is none."""
+    entries = sorted(_entries(folder), key=lambda entry: (entry.used_s, entry.path.name))
+    return Contents(
+        tuple(entry for entry in entries if entry.path.suffix == SUFFIX),
+        tuple(entry for entry in entries if entry.path.suffix == PART),
+    )
+
+
+def prune(folder: Path, *, bound_bytes: int | None = None, leftover_s: float = LEFTOVER_S) -> tuple[Entry, ...]:
+    """Delete leftovers, and the least recently used files beyond a bound; gives what was deleted."""
+    found = contents(folder)
+    gone = [entry for entry in found.leftovers if entry.used_s < time.time() - leftover_s]
+    left = sum(entry.num_bytes for entry in found.cases)
+    for entry in found.cases:
+        if bound_bytes is None or left <= bound_bytes:
+            break
+        gone.append(entry)
+        left -= entry.num_bytes
+    for entry in gone:
+        _delete(entry.path)
+    return tuple(gone)
+
+
+def _entries(folder: Path) -> Iterator[Entry]:
+    """Every file of prepared cases; one that another process deletes meanwhile is passed over."""
+    with contextlib.suppress(OSError), os.scandir(folder) as listed:
+        for item in listed:
+            with contextlib.suppress(OSError):
+                if item.name.endswith((SUFFIX, PART)):
+                    found = item.stat()
+                    yield Entry(Path(item.path), found.st_size, found.st_mtime)
+
+
+def _delete(file: Path) -> None:
+    with contextlib.suppress(OSError):
+        file.unlink(missing_ok=True)

@@ -1,0 +1,76 @@
+"""The file of one prepared case: written whole or not at all, and mapped into memory instead of read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hilum.data.prepared import Prepared, restored_findings, stored_findings
+from hilum.problem import IGNORE
+from hilum.volume import Grid, Unit
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from hilum.case import Case
+
+SUFFIX, PART = ".safetensors", ".part"
+"""What the names of whole files and of those being written end in."""
+
+
+def as_bytes(prepared: Prepared) -> bytes:
+    """The content of the file: image, target, the voxels of each structure, and what JSON holds of the rest."""
+    from safetensors.numpy import save
+
+    target = prepared.target
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        f"structure.{index}": spots for index, spots in prepared.structures.items()
+    }
+    arrays["image"] = prepared.image
+    arrays["target"] = np.array([target], dtype=np.int16) if isinstance(target, int) else _smallest(target)
+    meta = {
+        "affine": json.dumps(prepared.grid.affine.tolist()),
+        "unit": prepared.grid.unit,
+        "findings": stored_findings(prepared),
+    }
+    return save(arrays, metadata=meta)
+
+
+def write(content: bytes, file: Path) -> None:
+    """Write the file; whoever writes the same one meanwhile writes the same content.
+
+    It is not flushed to the disk: what a power cut leaves is shorter than its header says, and made again.
+    """
+    part = file.with_name(f"{file.stem}.{os.getpid()}.{os.urandom(4).hex()}{PART}")
+    try:
+        part.write_bytes(content)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def open_mapped(case: Case, file: Path) -> Prepared:
+    """The prepared case of a file, its arrays mapped: a page is read when it is first looked at, and never copied.
+
+    The system drops pages when memory is short, and processes share them. A file that is replaced or deleted stays
+    as it was for whoever has it open. Raises whatever safetensors, numpy and json say about a damaged file.
+    """
+    from safetensors import safe_open
+
+    with safe_open(str(file), framework="pt") as stored:  # numpy's own way would read it all
+        meta = stored.metadata()
+        arrays = {name: stored.get_tensor(name).numpy() for name in stored.keys()}  # noqa: SIM118 (no mapping)
+    image, target = arrays.pop("image"), arrays.pop("target")
+    unit: Unit = "pixel" if meta["unit"] == "pixel" else "mm"
+    grid = Grid(image.shape[1:], np.array(json.loads(meta["affine"])), unit)
+    structures = {int(name.removeprefix("structure.")): spots for name, spots in sorted(arrays.items())}
+    findings = restored_findings(meta["findings"], case)
+    return Prepared(case, image, int(target[0]) if target.ndim == 1 else target, structures, grid, findings)
+
+
+def _smallest(target: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.signedinteger]:
+    return target.astype(np.int8) if target.min() >= IGNORE and target.max() <= np.iinfo(np.int8).max else target
