@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
+from torch import nn
 
 from hilum.case import Cohort
 from hilum.config import Reading, inspect, validate
+from hilum.data.modalities import missing_faults
 from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, Fault, HilumError, nearest
+from hilum.layers.presence import PresenceInput
 from hilum.losses.base import LossConfig
 from hilum.metrics.base import MetricConfig
 from hilum.networks.base import NetworkConfig
@@ -20,6 +24,7 @@ from hilum.problem import Problem
 from hilum.registry import DEFAULT_KINDS, kinds, load_plugin
 from hilum.runtime import RuntimeConfig
 from hilum.settings import Settings
+from hilum.sources.base import cohort_for
 from hilum.tasks.base import TaskConfig
 from hilum.training.trainer import TrainConfig
 from hilum.yaml_text import Document, Location
@@ -116,6 +121,15 @@ class Experiment(Settings):
             return self.data.dims
         return len(self.data.patch.size) if self.data.patch else (2 if shape[2] == 1 else 3)
 
+    def build_network(self, problem: Problem) -> nn.Module:
+        """A new network for `problem`, which takes images that lack channels where the data section allows them."""
+        missing = self.data.missing
+        if missing is None:
+            return self.network.build(problem)
+        planes = tuple(f"{name} is there" for name in problem.channels) if missing.presence else ()
+        inner = self.network.build(replace(problem, channels=(*problem.channels, *planes)))
+        return PresenceInput(inner, presence=missing.presence)
+
     def _fixed_size(self) -> tuple[int, ...] | None:
         if self.data.patch is not None:
             return self.data.patch.size
@@ -165,14 +179,19 @@ def section_faults(experiment: Experiment, problem: Problem) -> list[tuple[Locat
 def cohort_faults(experiment: Experiment, *, divide: bool = True) -> tuple[Cohort | None, list[tuple[Location, str]]]:
     """The cohort of the data section, and why there is none, or why its labels or (`divide`) its patients do not fit.
 
-    Needs nothing but the sections task, data.source and data.split.
+    Needs nothing but the sections task, data.source and data.split. Raises DataError with findings about the cases
+    where the source made some.
     """
     problem = experiment.provisional_problem()
     try:
-        cohort = experiment.data.source.cohort(problem.kind)
+        cohort = cohort_for(experiment.data.source, problem)
     except HilumError as error:
+        if isinstance(error, DataError) and error.findings:
+            raise
         return None, [(("data", "source"), line) for line in str(error).splitlines()]
-    faults: list[tuple[Location, str]] = []
+    faults: list[tuple[Location, str]] = [
+        (("data", "missing"), message) for message in missing_faults(cohort, experiment.data.missing)
+    ]
     if problem.kind == "classification":
         for label in sorted(set(cohort.labels.values())):
             try:

@@ -45,6 +45,11 @@ class Run:
         return self.folder / "split.csv"
 
     @property
+    def seen(self) -> Path:
+        """The images that the network has seen, by the hash of their voxels."""
+        return self.folder / "seen.csv"
+
+    @property
     def log(self) -> Path:
         """One line an epoch."""
         return self.folder / "log.jsonl"
@@ -93,6 +98,10 @@ class Run:
     def write_split(self, table: str) -> None:
         """Write the division of the patients."""
         write_text(self.split, table)
+
+    def write_seen(self, table: str) -> None:
+        """Write which images the network sees."""
+        write_text(self.seen, table)
 
     def record(self, entry: Mapping[str, Any]) -> None:
         """Add an epoch to the log."""

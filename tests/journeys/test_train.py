@@ -158,7 +158,7 @@ def remove_image(image: Path, mask: Path) -> None:
         (write_text_as_mask, ["labels/phantom-000-0.nii.gz"]),
         (add_label_nine, ["phantom-000-0", "[9]", "organ: 1"]),
         (move_mask, ["phantom-000-0", "grid"]),
-        (remove_image, ["phantom-000-0.nii.gz", "do not exist"]),
+        (remove_image, ["phantom-000-0.nii.gz", "does not exist"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from hilum.errors import ConfigError, DataError
@@ -28,6 +29,13 @@ metrics: [dice]
 Make = Callable[..., Study]
 
 
+def write(folder: Path, number: int, shape: tuple[int, int, int], affine: npt.NDArray[np.float64]) -> None:
+    """Image and mask of a case."""
+    values = np.indices(shape).sum(0)
+    nib.save(nib.Nifti1Image(values.astype(np.uint8), affine), folder / f"i{number}.nii.gz")
+    nib.save(nib.Nifti1Image((values > 9).astype(np.uint8), affine), folder / f"m{number}.nii.gz")
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """The study of three volumes of a shape and spacing."""
@@ -36,8 +44,7 @@ def make(tmp_path: Path) -> Make:
         affine = np.diag([*zooms, 1.0])
         lines = ["image,label,patient"]
         for number in range(3):
-            for name in (f"i{number}", f"m{number}"):
-                nib.save(nib.Nifti1Image(np.ones(shape, np.uint8), affine), tmp_path / f"{name}.nii.gz")
+            write(tmp_path, number, shape, affine)
             lines.append(f"i{number}.nii.gz,m{number}.nii.gz,p{number}")
         (tmp_path / "cases.csv").write_text("\n".join(lines) + "\n")
         (tmp_path / "x.yaml").write_text(CONFIG.format(folder=tmp_path))
@@ -101,7 +108,7 @@ def test_a_batch_is_shared_evenly_or_refused(make: Make) -> None:
 def test_whole_cases_that_the_network_cannot_pool_are_named(make: Make) -> None:
     study = make((16, 15, 16), (1.0, 1.0, 1.0), "data.patch.size=[8, 8, 8]")
     whole = replace(study, experiment=experiment_without_patch(study))
-    with pytest.raises(DataError, match=r"case i0: patch axis 1 is 15.*\n.*case i1"):
+    with pytest.raises(DataError, match=r"case i0: .*patch axis 1 is 15(?s:.*)case i1: .*patch axis 1 is 15"):
         whole.dataset(whole.cohort.cases).prepare()
 
 
@@ -115,11 +122,10 @@ def test_mirroring_needs_the_same_axes_in_all_cases(make: Make, tmp_path: Path, 
     augment = ["data.augment=[{kind: flip, axes: [left_right]}]"] if flips else []
     study = make((16, 16, 16), (1.0, 1.0, 1.0), "data.split=all", *augment)
     turned = np.diag([1.0, 1.0, 1.0, 1.0])[[1, 0, 2, 3]]  # i points to the front, j to the right
-    for name in ("i2", "m2"):
-        nib.save(nib.Nifti1Image(np.ones((16, 16, 16), np.uint8), turned), tmp_path / f"{name}.nii.gz")
+    write(tmp_path, 2, (16, 16, 16), turned)
     cases = study.dataset(study.cohort.cases)
     if flips:
-        with pytest.raises(DataError, match=r"case i2: has the axes i, j, k.*canonical"):
+        with pytest.raises(DataError, match=r"case i2: .*has the axes i, j, k.*canonical"):
             cases.prepare()
     else:
         cases.prepare()
@@ -127,10 +133,9 @@ def test_mirroring_needs_the_same_axes_in_all_cases(make: Make, tmp_path: Path, 
 
 def test_other_channels_and_other_sizes_are_found_before_training(make: Make, tmp_path: Path) -> None:
     study = make((16, 16, 16), (1.0, 1.0, 1.0), "data.split=all", "data.batch_size=2")
-    for name in ("i1", "m1"):
-        nib.save(nib.Nifti1Image(np.ones((16, 16, 8), np.uint8), np.eye(4)), tmp_path / f"{name}.nii.gz")
-    with pytest.raises(DataError, match=r"case i1: is \(16, 16, 8\).*batch_size=1"):
+    write(tmp_path, 1, (16, 16, 8), np.eye(4))
+    with pytest.raises(DataError, match=r"case i1: .*is \(16, 16, 8\).*batch_size=1"):
         study.dataset(study.cohort.cases).prepare()
     two = replace(study, problem=replace(study.problem, channels=("a", "b")))
-    with pytest.raises(DataError, match="case i0: has 1 channels, the first training case 2"):
+    with pytest.raises(DataError, match=r"case i0: .*has 1 channels, the first training case 2"):
         two.dataset(study.cohort.cases[:1]).prepare()

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 # Verb -> the line that help shows for it. The module of the same name is imported when the verb is used.
 VERBS = {
     "demo": "phantom patients from start to finish: generate, train, evaluate, predict; CPU, offline",
+    "new": "look at a data set and write a commented configuration for it",
     "check": "find everything wrong with a configuration and its data; trains nothing",
+    "split": "show, draw or write who is in train, val and test; trains nothing",
     "train": "train one run, or continue one with --resume; never scores the test part",
     "evaluate": "score a run's patients: one row a case, then means with intervals",
     "predict": "predict a file, a folder or a manifest on each input's own grid",
     "list": "what can be written into a configuration",
+    "doctor": "what this machine can do: versions, devices, memory, and the prepared cases on its disk",
     "schema": "the JSON Schema of the configuration, for editors",
 }
 FOOTER = """exit codes: 0 done; 1 a defect of hilum; 2 a mistake to mend; 3 a batch finished, some cases failed;
@@ -70,8 +73,8 @@ def _guarded(parsed: argparse.Namespace) -> int:
         code: int = importlib.import_module(f"hilum.cli.{parsed.verb}").run(parsed)
     except ConfigError as error:
         print(error, file=sys.stderr)
-        if len(error.faults) > 1:
-            print(f"{len(error.faults)} problems found", file=sys.stderr)
+        if error.summary or len(error.faults) > 1:
+            print(error.summary or f"{len(error.faults)} problems found", file=sys.stderr)
         return error.exit_code
     except HilumError as error:
         print(f"hilum {parsed.verb}: {error}", file=sys.stderr)

@@ -15,11 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--part", default="val", help="train, val (default) or test; looks at test are counted in the run's ledger"
     )
+    parser.add_argument(
+        "--rehash", action="store_true", help="read all files again to see whether they changed, not just their times"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Score and print the table."""
     from hilum.pipeline.evaluation import evaluate
 
-    evaluate(arguments.run, part=arguments.part, overrides=arguments.overrides)
+    evaluate(arguments.run, part=arguments.part, overrides=arguments.overrides, rehash=arguments.rehash)
     return 0

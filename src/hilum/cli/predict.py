@@ -16,11 +16,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings in place of the run's, such as runtime.device=cpu"
     )
+    parser.add_argument(
+        "--check-leakage",
+        action="store_true",
+        help="refuse cases that the network was trained or chosen on, told by their voxels, case ids and patients",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict; 3 where some cases failed."""
     from hilum.pipeline.prediction import predict
 
-    batch = predict(arguments.run, arguments.input, arguments.output, overrides=arguments.overrides)
+    batch = predict(
+        arguments.run,
+        arguments.input,
+        arguments.output,
+        overrides=arguments.overrides,
+        check_leakage=arguments.check_leakage,
+    )
     return SOME_FAILED if batch.failures else 0

@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", type=Path, metavar="RUN", help="continue this run folder instead of starting a new one"
     )
+    parser.add_argument(
+        "--rehash", action="store_true", help="read all files again to see whether they changed, not just their times"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the run folder where it exists")
 
 
@@ -33,13 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
         strange = [word for word in given if "=" not in word]
         if strange:
             raise ConfigError(f"--resume takes the configuration from the run folder: remove '{strange[0]}'")
-        finished = resume(arguments.resume, given)
+        finished = resume(arguments.resume, given, rehash=arguments.rehash)
     elif not given or "=" in given[0]:
         raise ConfigError(
             "expected the YAML file first: hilum train CONFIG [key=value ...], or hilum train --resume RUN"
         )
     else:
-        finished = train(given[0], given[1:], overwrite=arguments.overwrite)
+        finished = train(given[0], given[1:], overwrite=arguments.overwrite, rehash=arguments.rehash)
     if runs_on_main_rank():
         if "val" in split_parts(finished.split):
             evaluate(finished.folder, part="val")

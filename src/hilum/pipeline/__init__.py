@@ -4,6 +4,8 @@ from hilum.experiment import load
 from hilum.pipeline.evaluation import evaluate
 from hilum.pipeline.prediction import predict
 from hilum.pipeline.preflight import check
+from hilum.pipeline.proposal.propose import new
+from hilum.pipeline.splitting import split
 from hilum.pipeline.training import resume, train
 
-__all__ = ["check", "evaluate", "load", "predict", "resume", "train"]
+__all__ = ["check", "evaluate", "load", "new", "predict", "resume", "split", "train"]

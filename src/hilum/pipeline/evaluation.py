@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hilum.case import Case, Cohort
+from hilum.data.hashes import Hashes
+from hilum.data.modalities import MODALITIES
 from hilum.data.splits.base import PARTS, Part, Split
 from hilum.data.splits.base import restore as restore_split
 from hilum.errors import CheckpointError, DataError, SplitError
+from hilum.evaluation.groups import with_groups
 from hilum.evaluation.rows import Row
 from hilum.evaluation.summary import overall, summarise
 from hilum.evaluation.table import table
@@ -26,18 +29,24 @@ Say = Callable[[str], None]
 
 
 def evaluate(
-    folder: Path | str, *, part: str = "val", overrides: Sequence[str] = (), say: Say = print
+    folder: Path | str,
+    *,
+    part: str = "val",
+    overrides: Sequence[str] = (),
+    rehash: bool = False,
+    say: Say = print,
 ) -> dict[str, Any]:
     """The summary of a part, after writing cases.csv, summary.json and pictures into the run folder.
 
-    Scoring `test` is written into the run's ledger. Raises SplitError for a part without cases, CheckpointError where
-    the run has no weights or its split is not the one it was trained with.
+    `rehash` reads all files again to see whether they changed. Scoring `test` is written into the run's ledger.
+    Raises SplitError for a part without cases, CheckpointError where the run has no weights or its split is not the
+    one it was trained with.
     """
     run = open_run(Path(folder))
     if part not in PARTS:
         raise SplitError(f"received the part '{part}', expected one of {', '.join(PARTS)}")
     restored = restore(run, overrides)
-    cohort, split = _same_data(run, restored)
+    cohort, split = _same_data(run, restored, rehash=rehash)
     cases = split.part(_as_part(part))
     if not cases:
         there = ", ".join(name for name in PARTS if split.part(name))
@@ -57,6 +66,8 @@ def evaluate(
     run.write_rows(rows, part)
     rows = run.read_rows(part)  # the table is the only source of every score that is shown
     summary = summarise(rows, restored.problem, metrics=metrics, notes=notes)
+    columns = (MODALITIES,) if predictor.may_lack_channels else ()
+    summary = with_groups(summary, rows, restored.problem, columns=columns, metrics=metrics)
     run.write_summary(summary, part)
     draw(run, part, rows=rows, cases=cases, predictor=predictor, monitor=restored.experiment.monitored)
     for line in table(summary):
@@ -77,7 +88,7 @@ def _score(
     return rows
 
 
-def _same_data(run: Run, restored: Restored) -> tuple[Cohort, Split]:
+def _same_data(run: Run, restored: Restored, *, rehash: bool) -> tuple[Cohort, Split]:
     """The cohort and the split that the run was trained with, found unchanged."""
     facts = run.read_json(run.provenance)
     try:
@@ -90,7 +101,8 @@ def _same_data(run: Run, restored: Restored) -> tuple[Cohort, Split]:
     split = restore_split(run.split, cohort.cases, notes=notes)
     if split.sha256 != restored.facts["split_sha256"]:
         raise CheckpointError(f"{run.split} is not the split that the network was trained with: it was edited since")
-    if split_data_sha256(split) != facts.get("data_sha256"):
+    hashes = Hashes(restored.experiment.data.cache, rehash=rehash)
+    if split_data_sha256(split, hashes) != facts.get("data_sha256"):
         raise CheckpointError(f"the data of {run.folder} are not those that it was trained with: files have changed")
     return cohort, split
 

@@ -50,13 +50,14 @@ def _segmentation(
 
 
 def _montage_case(case: Case, title: str, *, predictor: Predictor, rows: Sequence[Row], column: str) -> MontageCase:
-    image = read_image(case.files)
+    image = predictor.read(case.images)
+    shown = next(index for index, ref in enumerate(case.images) if ref is not None)
     label, problem = case.label, predictor.problem
     truth = painted(read_mask(label).tensor[0].numpy(), problem) if isinstance(label, ImageRef) else None
     predicted = painted(predictor.segment(image).tensor[0].numpy(), problem)
     own = [row for row in rows if row["case_id"] == case.id]
     scores = {f"{row['class']} {column}": _as_float(row[column]) for row in own}
-    return MontageCase(case.id, image.tensor[0].numpy(), image.grid.spacing, truth, predicted, scores, title)
+    return MontageCase(case.id, image.tensor[shown].numpy(), image.grid.spacing, truth, predicted, scores, title)
 
 
 def painted(values: npt.NDArray[np.integer], problem: Problem) -> npt.NDArray[np.uint8]:

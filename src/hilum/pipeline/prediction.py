@@ -12,7 +12,9 @@ from time import perf_counter
 import numpy as np
 
 from hilum.case import Case
-from hilum.data.hashes import file_sha256
+from hilum.data.hashes import Hashes
+from hilum.data.modalities import MODALITIES, modalities
+from hilum.data.seen import read_seen, refuse_seen
 from hilum.errors import DataError
 from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
@@ -41,16 +43,27 @@ class _Failed(Exception):  # noqa: N818 (carries the stage that failed)
 
 
 def predict(
-    folder: Path | str, source: Path | str, output: Path | str, *, overrides: Sequence[str] = (), say: Say = print
+    folder: Path | str,
+    source: Path | str,
+    output: Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    check_leakage: bool = False,
+    say: Say = print,
 ) -> Batch:
     """Predictions of every case of `source`, written into the folder `output` with results.csv and failures.csv.
 
     Segmentations lie on each input's own grid; classifications are rows of probabilities. A case that cannot be read
     or predicted is a row of failures.csv. Raises DataError where there is no input or the output cannot be written,
-    CheckpointError for a bad run.
+    and with `check_leakage` for cases that the network was trained or chosen on; CheckpointError for a bad run.
     """
-    restored = restore(open_run(Path(folder)), overrides)
+    run = open_run(Path(folder))
+    restored = restore(run, overrides)
     cases = find_inputs(Path(source), restored.problem.channels, frames=restored.facts["frames"])
+    if check_leakage:
+        seen = read_seen(run.seen, sha256=run.read_json(run.provenance).get("seen_sha256"))
+        refuse_seen(cases, seen, cache=restored.experiment.data.cache)
+        say(f"no leakage: none of {len(cases)} cases is one of the {len({row.case_id for row in seen})} that it saw")
     predictor = restored.predictor(restored.experiment.runtime.start(alone=True))
     target = _output_folder(Path(output), Path(source), cases)
     results: list[Row] = []
@@ -60,11 +73,17 @@ def predict(
             start = perf_counter()
             try:
                 row = _predict_case(case, predictor, target)
-                results.append({**row, "seconds": round(perf_counter() - start, 3)})
+                checked: Row = {"seen": "no"} if check_leakage else {}
+                results.append({**row, **checked, "seconds": round(perf_counter() - start, 3)})
                 state = "done"
             except _Failed as failure:
                 failures.append(
-                    {"case_id": case.id, "file": str(case.files[0]), "stage": failure.stage, "reason": str(failure)}
+                    {
+                        "case_id": case.id,
+                        "file": str(next(iter(case.files), "")),
+                        "stage": failure.stage,
+                        "reason": str(failure),
+                    }
                 )
                 state = f"FAILED while {failure.stage}: {failure}"
             say(f"[{number}/{len(cases)}] {case.id}  {perf_counter() - start:.1f}s  {state}")
@@ -96,13 +115,18 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
     """The row of one case, its output written. Raises _Failed with the stage at which it could not go on."""
     stage = "reading"
     try:
-        digest = " ".join(file_sha256(path) for path in dict.fromkeys(ref.path for ref in case.files))
+        if not case.files:
+            raise DataError("has no image at all")
+        images = {(ref.path, ref.key): ref for ref in case.files}  # frames of one file count once
+        digest = " ".join(Hashes(None).of_image(ref) for ref in images.values())
         _refuse_more_frames(case)
-        image = predictor.read(case.files)
+        image = predictor.read(case.images)
         if predictor.problem.dims == 3 and image.grid.shape[2] == 1:
             raise DataError("is a single slice, this network takes volumes")
         stage = "predicting"
         row: Row = {"case_id": case.id, "patient_id": case.patient, "status": "done", "input_sha256": digest}
+        if predictor.may_lack_channels:
+            row[MODALITIES] = modalities(case, predictor.problem.channels)
         if predictor.problem.kind == "classification":
             probabilities = predictor.classify(image)
             row["predicted"] = predictor.problem.classes[int(probabilities.argmax())]
@@ -111,7 +135,7 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
             }
         values = predictor.segment(image).tensor[0].numpy()
         stage = "writing"
-        like = case.files[0].path
+        like = case.files[0]
         out = target / f"{case.id}{mask_suffix(like)}"
         write_mask_like(values, like, out)
     except Exception as error:  # whatever a file makes of a library: the batch goes on

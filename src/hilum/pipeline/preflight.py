@@ -1,178 +1,179 @@
-"""Everything that can be found wrong before training, from the configuration to one real batch through the network."""
+"""Everything that can be found wrong before training, from the configuration to real batches through the network."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
-import torch
-
-from hilum.augment.augmenter import Augmenter
-from hilum.case import Cohort, ImageRef
+from hilum.case import Cohort
 from hilum.config import Reading
-from hilum.errors import ConfigError, DataError, Fault, HilumError
+from hilum.data.audit import Audit
+from hilum.data.findings import counted, severe, table, write_csv
+from hilum.errors import ConfigError, DataError, Finding, HilumError, SplitError
 from hilum.experiment import Experiment, cohort_faults, diagnose
-from hilum.formats.reading import read_header, read_mask
+from hilum.pipeline.auditing import look_for_copies, seen_by_others
+from hilum.pipeline.found import Found
+from hilum.pipeline.look import look_at_headers, look_at_voxels
+from hilum.pipeline.one_step import StepTrial, try_steps
 from hilum.pipeline.study import Study, make_study
-from hilum.problem import Problem
-from hilum.runtime import seed_weights
-from hilum.yaml_text import Document
+from hilum.pipeline.training_data import prepare
+from hilum.tracking.console import bar
 
 Say = Callable[[str], None]
-FILES_S = 1.5
-"""How long images and masks are looked at when something else is wrong already and the answer should come at once."""
-SHOWN = 20
-"""How many unreadable cases are named."""
+HASTE_S = 1.5
+"""How long files are looked at when something is wrong already and the answer should come at once."""
+MIB = 2**20
+NAMED = "class unknown"
+"""The kind of finding that a fault of the configuration names already, once for all cases."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found when nothing is wrong."""
+    """What a check found where nothing is wrong: the study, warnings about its data, and the cost of a step."""
 
     study: Study
-    parameters: int
-    loss: float
-    step_s: float
-    steps_per_epoch: int
+    findings: tuple[Finding, ...]
+    trial: StepTrial
 
 
-def check(config_file: Path | str, overrides: Sequence[str] = (), *, say: Say = print) -> Verdict:
-    """The verdict on a configuration and its data. Raises ConfigError with every fault found; trains nothing.
+@dataclass(frozen=True)
+class CheckOptions:
+    """How `check` looks: `voxels` reads all voxels anew, `strict` refuses warnings.
 
-    The masks of all cases are read once (and kept for training), so that label values that no class has are found here.
+    `rehash` reads all files again to see whether they changed since they were prepared. All findings are written into
+    the CSV file `table`, and the pairs of copies found are drawn into the PNG file `pairs`. Whom the runs in `seen`
+    have learnt from may be in no part that is scored.
     """
-    file = Path(config_file)
-    reading = diagnose(file, overrides)
-    experiment, cohort = reading.model, None
-    if experiment is not None and _readable(experiment, reading):
-        cohort, found = cohort_faults(experiment, divide=reading.knows(("data", "split")))
-        reading.faults += [reading.document.fault(where, message) for where, message in found]
-    if experiment is None or cohort is None or reading.faults:
-        raise _all_of(reading, cohort, seconds=FILES_S)
-    say(f"{file}: understood; {len(cohort.cases)} cases of {len({case.patient for case in cohort.cases})} patients")
+
+    voxels: bool = False
+    strict: bool = False
+    table: Path | None = None
+    rehash: bool = False
+    pairs: Path | None = None
+    seen: tuple[Path, ...] = ()
+
+
+def check(
+    config_file: Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    options: CheckOptions = CheckOptions(),
+    say: Say = print,
+) -> Verdict:
+    """The verdict on a configuration and its data. Raises ConfigError with everything found; trains nothing.
+
+    Configuration, cases, headers of all files, split, voxels, and a few steps of training, in this order; what comes
+    later is looked at only where what comes before is right, or for a moment.
+    """
+    reading = diagnose(Path(config_file), overrides)
+    found = Found(reading.document, reading.faults, strict=options.strict)
     try:
-        study = make_study(experiment, cohort=cohort)
-        study.dataset(tuple(case for part in study.split.parts.values() for case in part)).prepare()
-    except (ConfigError, DataError) as error:
-        reading.faults += placed(error, reading.document)
-        raise _all_of(reading, cohort, seconds=math.inf) from error
+        return _check(reading, found, options=options, say=say)
+    finally:
+        if options.table is not None:
+            write_csv(found.findings, options.table)
+
+
+def _check(reading: Reading[Experiment], found: Found, *, options: CheckOptions, say: Say) -> Verdict:
+    experiment = reading.model
+    cohort = find_cases(experiment, reading, found) if experiment is not None else None
+    if experiment is None or cohort is None or found.faults:
+        if experiment is not None and cohort is not None:
+            _look_hastily(experiment, cohort, found)
+        found.refuse()
+    assert experiment is not None
+    assert cohort is not None
+    say(f"{found.document.file}: understood; {_people(cohort)}")
+    index = look_at_headers(experiment, cohort)
+    found.add(index.findings)
+    say(f"headers of {len(index.headers)} images and masks: {counted(index.findings)}")
+    readable = index.readable(cohort.cases)
+    if found.wrong or options.voxels:
+        found.add(look_at_voxels(experiment, readable, seconds=math.inf if options.voxels else HASTE_S))
+    split = experiment.data.split.assign(cohort.cases, labels=cohort.labels)
+    audit = look_for_copies(experiment, cohort, split, index=index, picture=options.pairs)
+    found.add([*audit.findings, *seen_by_others(experiment, split, options.seen)])
+    found.refuse()
+    study = _prepare(experiment, cohort, found, rehash=options.rehash)
+    found.refuse()
+    trial = _try(study, found)
+    _tell(study, trial, found, audit=audit, say=say)
+    return Verdict(study, tuple(found.findings), trial)
+
+
+def find_cases(experiment: Experiment, reading: Reading[Experiment], found: Found) -> Cohort | None:
+    """The cohort; None where there is none, or none that can be looked at yet.
+
+    One that has to be generated first is left until nothing else is wrong.
+    """
+    if not reading.knows(("task",), ("data", "source")) or (reading.faults and experiment.data.source.makes_files):
+        return None
     try:
-        verdict = _one_step(experiment, study)
-    except ConfigError as error:
-        raise ConfigError(placed(error, reading.document)) from error
+        cohort, faults = cohort_faults(experiment, divide=reading.knows(("data", "split")))
+    except DataError as error:
+        found.add_error(error)
+        return None
+    found.faults += [found.document.fault(where, message) for where, message in faults]
+    return cohort
+
+
+def _look_hastily(experiment: Experiment, cohort: Cohort, found: Found) -> None:
+    """Errors in the data as far as there is time: the configuration has to be mended first."""
+    index = look_at_headers(experiment, cohort, seconds=HASTE_S)
+    voxels = look_at_voxels(experiment, index.readable(cohort.cases), seconds=HASTE_S)
+    found.add(finding for finding in severe([*index.findings, *voxels]) if finding.kind != NAMED)
+
+
+def _prepare(experiment: Experiment, cohort: Cohort, found: Found, *, rehash: bool) -> Study:
+    """The study, every case of its split prepared and kept for training; what is found there is added."""
+    study: Study | None = None
+    try:
+        study = make_study(experiment, cohort=cohort, rehash=rehash, progress=bar)
+        cases = [case for part in study.split.parts.values() for case in part]
+        found.add(prepare(study, cases))
+    except (ConfigError, DataError, SplitError) as error:
+        found.add_error(error)
+        if study is None and isinstance(error, DataError):  # it ended at the first case
+            found.add(look_at_voxels(experiment, cohort.cases))
+        found.refuse()
+        raise
+    return study
+
+
+def _try(study: Study, found: Found) -> StepTrial:
+    try:
+        return try_steps(study)
+    except HilumError as error:
+        found.add_error(error)
+        found.refuse()
+        raise
+
+
+def _tell(study: Study, trial: StepTrial, found: Found, *, audit: Audit, say: Say) -> None:
+    """The verdict in words: parts, notes, warnings, and what training will cost."""
     for part, cases in study.split.parts.items():
         say(f"{part}: {len(cases)} cases of {len({case.patient for case in cases})} patients")
+    for line in audit.balance.splitlines():
+        say(line)
     for note in study.notes:
         say(f"note: {note}")
+    if found.warnings:
+        say(table(found.warnings))
+    experiment = study.experiment
     say(
-        f"{experiment.network.kind}: {verdict.parameters:,} parameters; one batch of {experiment.data.batch_size} "
-        f"through network, loss and back took {verdict.step_s:.2f} s, loss {verdict.loss:.4f}"
+        f"{experiment.network.kind}: {trial.parameters:,} parameters; a step with a batch of "
+        f"{experiment.data.batch_size} takes {trial.step_s:.3g} s and at most {trial.memory_bytes / MIB:,.0f} MiB of "
+        f"{'memory' if trial.device == 'cpu' else f'memory of {trial.device}'}, loss {trial.loss:.4f}"
     )
-    epochs, minutes = experiment.train.epochs, verdict.step_s * verdict.steps_per_epoch / 60
+    epochs, minutes = experiment.train.epochs, trial.epoch_s / 60
     say(
-        f"about {minutes:.1f} min an epoch of {verdict.steps_per_epoch} steps, "
+        f"about {minutes:.1f} min an epoch of {trial.steps_per_epoch} steps, "
         f"{minutes * epochs:.0f} min for {epochs} epochs, without validation"
     )
-    say("all checks passed")
-    return verdict
+    say(f"{counted(found.findings)}: all checks passed")
 
 
-def _one_step(experiment: Experiment, study: Study) -> Verdict:
-    """One real batch through augmentation, network, loss and back; the second of two steps is timed."""
-    runtime = experiment.runtime.start(alone=True)
-    seed_weights(runtime.seed)
-    model = runtime.place(experiment.network.build(study.problem))
-    loss = experiment.loss.build(study.problem).to(runtime.device)
-    batches = study.batches(study.dataset(study.split.part("train")), runtime)
-    augmenter = Augmenter(experiment.data.augment, seed=runtime.seed)
-    model.train()
-    batch = next(iter(batches.epoch(0)))
-    value, seconds = float("nan"), 0.0
-    for _ in range(2):
-        start = perf_counter()
-        changed = augmenter(batch, study.frame) if augmenter.steps else batch
-        with runtime.autocast():
-            logits = model(changed.images.to(runtime.device))
-        result = loss(logits, changed.targets.to(runtime.device))
-        result.backward()
-        value, seconds = float(result.detach()), perf_counter() - start
-    if not torch.isfinite(torch.tensor(value)):
-        raise HilumError(f"the loss of the first batch is {value}: look at the cases {', '.join(batch.ids)}")
-    count = sum(parameter.numel() for parameter in model.parameters())
-    return Verdict(study, count, value, seconds, batches.steps_per_epoch)
-
-
-def _readable(experiment: Experiment, reading: Reading[Experiment]) -> bool:
-    """Whether the cohort can be looked at; one that has to be generated first is left until nothing else is wrong."""
-    if not reading.knows(("task",), ("data", "source")):
-        return False
-    return not (reading.faults and experiment.data.source.makes_files)
-
-
-def _all_of(reading: Reading[Experiment], cohort: Cohort | None, *, seconds: float) -> ConfigError:
-    """Every fault, those of the files (as far as `seconds` go) among them, in the order of the YAML file's lines."""
-    faults = reading.faults
-    if cohort is not None and reading.model is not None:
-        problem = reading.model.provisional_problem()
-        unreadable, values = _file_faults(cohort, problem, seconds=seconds)
-        # What a case's own message says of its values, the summary below says of all.
-        faults = [fault for fault in faults if not fault.message.startswith(tuple(f"case {id_}:" for id_ in values))]
-        faults += [reading.document.fault(("data",), message) for message in unreadable[:SHOWN]]
-        if len(unreadable) > SHOWN:
-            faults.append(reading.document.fault(("data",), f"and {len(unreadable) - SHOWN} more such cases"))
-        if values:
-            where = ("task", "classes" if problem.exclusive else "regions")
-            faults.append(reading.document.fault(where, _summed_up(values, problem)))
-    return ConfigError(sorted(dict.fromkeys(faults), key=_line))
-
-
-def _file_faults(cohort: Cohort, problem: Problem, *, seconds: float) -> tuple[list[str], dict[str, list[int]]]:
-    """Images and masks that cannot be read, and label values that no class has by case id.
-
-    Looks at as many cases as it can in that time: at the headers of images, and at all voxels of masks.
-    """
-    unreadable: list[str] = []
-    found: dict[str, list[int]] = {}
-    end = perf_counter() + seconds
-    for case in cohort.cases:
-        if perf_counter() > end:
-            break
-        try:
-            for image in case.files:
-                read_header(image)
-            if isinstance(case.label, ImageRef):
-                unknown = problem.unknown_values(read_mask(case.label).tensor.unique().tolist())
-                found |= {case.id: unknown} if unknown else {}
-        except DataError as error:
-            unreadable.append(f"case {case.id}: {error}")
-    return unreadable, found
-
-
-def _summed_up(masks: dict[str, list[int]], problem: Problem) -> str:
-    values = sorted({value for unknown in masks.values() for value in unknown})
-    cases = ", ".join(list(masks)[:3]) + (f" and {len(masks) - 3} more cases" if len(masks) > 3 else "")
-    return f"label values {values} belong to no class (masks of {cases}); expected {problem.described()}"
-
-
-def placed(error: HilumError, document: Document) -> list[Fault]:
-    """The faults of an error that arose beyond the file, each at the key that it names, or else at the data."""
-    given = (
-        error.faults if isinstance(error, ConfigError) else [Fault("", "data", line) for line in str(error).split("\n")]
-    )
-    placed = []
-    for fault in given:
-        named = re.match(r"([a-z_]+(?:\.\w+)*): (.*)", fault.message, re.DOTALL) if not fault.field else None
-        field, message = (named[1], named[2]) if named else (fault.field, fault.message)
-        location = tuple(int(part) if part.isdecimal() else part for part in field.split(".")) if field else ()
-        placed.append(document.fault(location, message))
-    return placed
-
-
-def _line(fault: Fault) -> tuple[bool, int]:
-    """What faults are sorted by: overrides last."""
-    number = fault.where.rpartition(":")[2]
-    return (fault.where.startswith("command line"), int(number) if number.isdecimal() else 0)
+def _people(cohort: Cohort) -> str:
+    return f"{len(cohort.cases)} cases of {len({case.patient for case in cohort.cases})} patients"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum import __version__
-from hilum.data.hashes import data_sha256
+from hilum.data.hashes import Hashes, data_sha256
 from hilum.data.splits.base import Split
 from hilum.pipeline.study import Study
 from hilum.run import now
@@ -39,12 +39,12 @@ def provenance(study: Study, runtime: Runtime) -> dict[str, Any]:
 
 def hashes(study: Study) -> dict[str, str]:
     """The hashes of the split and of all data that it names."""
-    return {"split_sha256": study.split.sha256, "data_sha256": split_data_sha256(study.split)}
+    return {"split_sha256": study.split.sha256, "data_sha256": split_data_sha256(study.split, study.store.hashes)}
 
 
-def split_data_sha256(split: Split) -> str:
+def split_data_sha256(split: Split, known: Hashes) -> str:
     """The hash of all data that a split names."""
-    return data_sha256(case for part in split.parts.values() for case in part)
+    return data_sha256((case for part in split.parts.values() for case in part), known)
 
 
 def _git_commit() -> str | None:

@@ -58,7 +58,7 @@ def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:
             f"and {run.scored_checkpoint.name} holds other weights; bring it back, or train again"
         )
     problem = problem_from(facts["problem"])
-    model = experiment.network.build(problem)
+    model = experiment.build_network(problem)
     weights = tensors.get("average") or tensors["model"]
     try:
         model.load_state_dict(weights)
@@ -97,6 +97,7 @@ def make_predictor(
         batch_size=experiment.predict.batch_size,
         multiple=max(factor(problem.dims)) if factor else 1,
         slice_axis=experiment.data.slice_axis,
+        may_lack_channels=experiment.data.missing is not None,
         fixed_size=problem.size if experiment.network.needs_size else None,
         device=runtime.device,
         autocast=runtime.autocast,

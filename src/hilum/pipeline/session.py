@@ -101,15 +101,11 @@ class Session:
 def make_session(run: Run, study: Study, runtime: Runtime, *, stop: StopRequest) -> Session:
     """A session at the start of a run: cases prepared, weights drawn, nothing restored."""
     experiment, split = study.experiment, study.split
-    # The main rank prepares everything first, so that the others find it on disk.
-    runtime.main_first(
-        lambda: study.dataset((*split.part("train"), *split.part("val"))).prepare(lambda done, total: stop.check())
-    )
     training = study.dataset(split.part("train"))
-    training.prepare()
+    training.prepare(lambda done, total: stop.check())
     batches = study.batches(training, runtime)
     seed_weights(runtime.seed)
-    model = runtime.place(experiment.network.build(study.problem))
+    model = runtime.place(experiment.build_network(study.problem))
     trainer = Trainer(
         runtime,
         model,

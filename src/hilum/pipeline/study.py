@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hilum.augment.augmenter import faults_of
 from hilum.augment.base import FlipAugment, Frame
 from hilum.case import Case, Cohort
 from hilum.data.dataset import Dataset, Sampling
+from hilum.data.fit import Fit, Progress, silently
+from hilum.data.hashes import Hashes
 from hilum.data.loader import Batches
+from hilum.data.modalities import missing_faults, unseen_faults
 from hilum.data.prepared import Prepared
 from hilum.data.splits.base import Split
 from hilum.data.store import Store
@@ -38,6 +41,11 @@ class Study:
         return (*self.cohort.notes, *self.split.notes)
 
     @property
+    def learnt_from(self) -> tuple[Case, ...]:
+        """The cases that training looks at: those of the parts train and val."""
+        return (*self.split.part("train"), *self.split.part("val"))
+
+    @property
     def sampling(self) -> Sampling:
         """What of a case becomes a sample."""
         patch = self.experiment.data.patch
@@ -47,14 +55,16 @@ class Study:
             slice_axis=self.slice_axis,
         )
 
-    def dataset(self, cases: tuple[Case, ...]) -> Dataset:
+    def dataset(self, cases: Sequence[Case]) -> Dataset:
         """Samples of cases, drawn as the data section says."""
+        # One limit for all: the training part and the validation part each have their share of it.
+        share = min(1.0, len(cases) / len([*self.split.part("train"), *self.split.part("val")]))
         return Dataset(
             cases,
             self.store,
             sampling=self.sampling,
             seed=self.experiment.runtime.seed,
-            memory_bytes=int(self.experiment.data.memory_gb * 2**30),
+            memory_bytes=int(share * self.experiment.data.memory_gb * 2**30),
             case_faults=self._case_faults,
         )
 
@@ -103,6 +113,7 @@ class Study:
             seed=self.experiment.runtime.seed,
             samples_per_case=data.patch.samples_per_case if data.patch else 1,
             steps=self.experiment.train.steps_per_epoch,
+            dropout=data.missing.dropout if data.missing else 0.0,
             workers=data.workers,
             rank=runtime.rank,
             world=runtime.world,
@@ -119,19 +130,26 @@ class Study:
 
 
 def make_study(
-    experiment: Experiment, *, split_of: Callable[[Cohort], Split] | None = None, cohort: Cohort | None = None
+    experiment: Experiment,
+    *,
+    split_of: Callable[[Cohort], Split] | None = None,
+    cohort: Cohort | None = None,
+    rehash: bool = False,
+    progress: Progress = silently,
 ) -> Study:
     """Look at the data: list the cases, split the patients, prepare one case, and fix what depends on it.
 
+    Settings that the experiment leaves to be found are found in the training part, and written into the study's
+    experiment. `rehash` reads all files again instead of trusting their times, `progress` is told of longer work.
     Raises ConfigError, DataError or SplitError for everything that does not fit.
     """
     cohort = cohort or experiment.data.source.cohort(experiment.provisional_problem().kind)
+    _refuse_missing(missing_faults(cohort, experiment.data.missing))
     split = split_of(cohort) if split_of else experiment.data.split.assign(cohort.cases, labels=cohort.labels)
-    first = split.part("train")[0]
-    channels = cohort.channels
-    provisional = experiment.task.problem(channels=channels, dims=3, size=None)
-    store = Store(experiment.data.cache, provisional, experiment.data.prepare)
-    prepared = store.get(first)
+    _refuse_missing(unseen_faults(split.part("train"), cohort.channels))
+    train, channels = split.part("train"), cohort.channels
+    store = _fitted_store(experiment, train, channels, rehash=rehash, progress=progress)
+    prepared = store.get(train[0])
     shape = prepared.image.shape[1:]
     slice_axis = _slice_axis(experiment, shape, coarsest_axis(prepared.grid))
     problem = experiment.problem(channels, shape, slice_axis)
@@ -152,10 +170,36 @@ def make_study(
         faults.append(Fault("configuration", "predict.flips", str(error)))
     if faults:
         raise ConfigError(faults)
-    # Written out, so that every later use takes the axis found here and not that of another case.
-    data = experiment.data.model_copy(update={"dims": problem.dims, "slice_axis": slice_axis})
-    experiment = experiment.model_copy(update={"data": data})
-    return Study(experiment, cohort, split, Store(store.folder, problem, store.steps), problem, frame, slice_axis)
+    store = store.with_problem(problem)
+    # Written out, so that every later use takes what was found here and not what it would find elsewhere.
+    found = {"dims": problem.dims, "slice_axis": slice_axis, "prepare": store.steps}
+    loss = Fit.of(store, train, progress).loss(experiment.loss)
+    data = experiment.data.model_copy(update=found)
+    experiment = experiment.model_copy(update={"data": data, "loss": loss})
+    return Study(experiment, cohort, split, store, problem, frame, slice_axis)
+
+
+def _fitted_store(
+    experiment: Experiment,
+    train: Sequence[Case],
+    channels: tuple[str, ...],
+    *,
+    rehash: bool,
+    progress: Progress,
+) -> Store:
+    """The store of prepared cases, whose steps have all their settings."""
+    data = experiment.data
+    problem = experiment.task.problem(channels=channels, dims=3, size=None)
+    hashes, bound_bytes = Hashes(data.cache, rehash=rehash), int(data.cache_gb * 2**30)
+    unfitted = Store(data.cache, problem, data.prepare, hashes=hashes, bound_bytes=bound_bytes)
+    steps = Fit.of(unfitted, train, progress).steps()
+    return Store(data.cache, problem, steps, hashes=hashes, bound_bytes=bound_bytes)
+
+
+def _refuse_missing(messages: list[str]) -> None:
+    """Raise ConfigError with what is wrong about channels that cases lack."""
+    if messages:
+        raise ConfigError([Fault("configuration", "data.missing", message) for message in messages])
 
 
 def _slice_axis(experiment: Experiment, shape: tuple[int, ...], coarsest: int) -> int | None:

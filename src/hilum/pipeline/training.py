@@ -10,13 +10,16 @@ from typing import Any
 from hilum.augment.augmenter import Augmenter
 from hilum.case import Batch
 from hilum.config import read
+from hilum.data.seen import as_csv as seen_as_csv
+from hilum.data.seen import seen_of, table_sha256
 from hilum.data.splits.base import restore as restore_split
 from hilum.errors import CheckpointError, ConfigError, TrainingError
 from hilum.experiment import load
-from hilum.pipeline.preflight import placed
+from hilum.pipeline.found import placed
 from hilum.pipeline.provenance import hashes, provenance
 from hilum.pipeline.session import Session, make_session
 from hilum.pipeline.study import Study, make_study
+from hilum.pipeline.training_data import prepare, study_for_training, tell_briefly
 from hilum.report.curves import learning_curves
 from hilum.run import Run, create, lock, now, open_run
 from hilum.runtime import Runtime, out_of_memory
@@ -29,27 +32,38 @@ from hilum.training.interrupt import Interrupted, StopRequest
 Say = Callable[[str], None]
 
 
-def train(config_file: Path | str, overrides: Sequence[str] = (), *, overwrite: bool = False, say: Say = print) -> Run:
+def train(
+    config_file: Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    overwrite: bool = False,
+    rehash: bool = False,
+    say: Say = print,
+) -> Run:
     """A finished run of the experiment in a YAML file.
 
-    Raises ConfigError, DataError, SplitError or DeviceError before anything is computed; TrainingError for a loss that
-    is not finite and Interrupted where it was asked to stop, after which the run can be resumed.
+    `rehash` reads all files again to see whether they changed since they were prepared. Raises ConfigError, DataError,
+    SplitError or DeviceError before anything is computed; TrainingError for a loss that is not finite and Interrupted
+    where it was asked to stop, after which the run can be resumed.
     """
     experiment = load(Path(config_file), list(overrides))
     runtime = experiment.runtime.start()
     with ExitStack() as stack:
         stack.callback(runtime.stop)
         try:
-            study = runtime.main_first(lambda: make_study(experiment))
+            document = read(config_file, overrides)
+            study, warnings = runtime.main_first(lambda: study_for_training(experiment, document, rehash=rehash))
             study.batches(study.dataset(study.split.part("train")), runtime)  # faults before a run folder is made
         except ConfigError as error:
-            raise ConfigError(placed(error, read(config_file, overrides))) from error
+            raise ConfigError(placed(error, document), summary=error.summary) from error
+        if runtime.is_main:
+            tell_briefly(warnings, say=say)
         runtime.main_first(lambda: stack.enter_context(lock(experiment.runs / experiment.name)))
         run = runtime.main_first(lambda: _new_run(study, runtime, overwrite=overwrite))
         return _continue(run, study, runtime, say=say)
 
 
-def resume(folder: Path | str, overrides: Sequence[str] = (), *, say: Say = print) -> Run:
+def resume(folder: Path | str, overrides: Sequence[str] = (), *, rehash: bool = False, say: Say = print) -> Run:
     """A run continued from its last checkpoint to its end, bit for bit as if it had not stopped (on the CPU).
 
     Raises CheckpointError where the folder is no run, or its data or split are not those it was started with.
@@ -61,17 +75,22 @@ def resume(folder: Path | str, overrides: Sequence[str] = (), *, say: Say = prin
         stack.callback(runtime.stop)
         runtime.main_first(lambda: stack.enter_context(lock(run.folder)))
         notes = tuple(run.read_json(run.provenance).get("notes", ()))
-        study = make_study(experiment, split_of=lambda cohort: restore_split(run.split, cohort.cases, notes=notes))
+        study = make_study(
+            experiment, split_of=lambda cohort: restore_split(run.split, cohort.cases, notes=notes), rehash=rehash
+        )
         runtime.main_first(lambda: _refuse_other_data(run, study))
+        runtime.main_first(lambda: prepare(study, study.learnt_from))
         return _continue(run, study, runtime, say=say, overrides=overrides)
 
 
 def _new_run(study: Study, runtime: Runtime, *, overwrite: bool) -> Run:
     experiment = study.experiment
+    seen = seen_as_csv(seen_of(study.split, experiment.name, cache=experiment.data.cache))
     run = create(experiment.runs / experiment.name, overwrite=overwrite)
     run.write_config(_resolved(study, run))
     run.write_split(study.split.as_csv())
-    run.write_json(run.provenance, provenance(study, runtime))
+    run.write_seen(seen)
+    run.write_json(run.provenance, provenance(study, runtime) | {"seen_sha256": table_sha256(seen)})
     return run
 
 

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from hilum.case import Batch, Case, ImageRef
 from hilum.data.dataset import Dataset
 from hilum.data.loader import collate
-from hilum.data.prepared import Prepared, read_target
+from hilum.data.modalities import MODALITIES, modalities
+from hilum.data.prepared import Prepared
+from hilum.data.voxels import read_target
 from hilum.errors import DataError
 from hilum.evaluation.rows import CaseKey, Row, classification_row, segmentation_rows
 from hilum.evaluation.summary import overall, summarise
@@ -38,9 +40,9 @@ def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence
     Raises DataError naming the case where it cannot be used.
     """
     try:
-        image = predictor.read(case.files)
+        image = predictor.read(case.images)
         if predictor.problem.kind == "classification":
-            return [_class_row(case, part, predictor.classify(image), predictor.problem)]
+            return [_class_row(case, part, predictor.classify(image), predictor)]
         truth = _read_truth(case)
         if not truth.grid.matches(image.grid):
             raise DataError(
@@ -48,9 +50,15 @@ def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence
             )
     except DataError as error:
         raise DataError(f"case {case.id}: {error}") from error
-    return _mask_rows(
-        case, part, truth=truth, predicted=predictor.segment(image), problem=predictor.problem, metrics=metrics
-    )
+    predicted, key = predictor.segment(image), case_key(case, part, predictor)
+    return _mask_rows(key, truth=truth, predicted=predicted, problem=predictor.problem, metrics=metrics)
+
+
+def case_key(case: Case, part: str, predictor: Predictor) -> CaseKey:
+    """Whose row it is; where cases may lack channels, also which of them the case has."""
+    channels = predictor.problem.channels
+    groups = {MODALITIES: modalities(case, channels)} if predictor.may_lack_channels else {}
+    return CaseKey(case.id, case.patient, part, groups)
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,11 @@ class Validation:
             volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
             predicted = to_source(predictor.probabilities(volume), truth.grid, study.problem)
             yield from _mask_rows(
-                case, "val", truth=truth, predicted=predicted, problem=study.problem, metrics=study.experiment.metrics
+                case_key(case, "val", predictor),
+                truth=truth,
+                predicted=predicted,
+                problem=study.problem,
+                metrics=study.experiment.metrics,
             )
 
     def _class_rows(self, predictor: Predictor) -> Iterator[Row]:
@@ -130,10 +142,10 @@ def _read_truth(case: Case) -> Volume:
 
 
 def _mask_rows(
-    case: Case, part: str, *, truth: Volume, predicted: Volume, problem: Problem, metrics: Sequence[MetricConfig]
+    key: CaseKey, *, truth: Volume, predicted: Volume, problem: Problem, metrics: Sequence[MetricConfig]
 ) -> list[Row]:
     return segmentation_rows(
-        CaseKey(case.id, case.patient, part),
+        key,
         truth.tensor[0].numpy(),
         predicted=predicted.tensor[0].numpy(),
         problem=problem,
@@ -145,12 +157,12 @@ def _mask_rows(
 def _class_rows_of(images: Sequence[Prepared], predictor: Predictor) -> Iterator[Row]:
     volumes = [Volume(torch.from_numpy(prepared.image), prepared.grid) for prepared in images]
     for prepared, probabilities in zip(images, predictor.classify_prepared(volumes), strict=True):
-        yield _class_row(prepared.case, "val", probabilities, predictor.problem)
+        yield _class_row(prepared.case, "val", probabilities, predictor)
 
 
-def _class_row(case: Case, part: str, probabilities: Tensor, problem: Problem) -> Row:
-    truth = read_target(case, problem)
+def _class_row(case: Case, part: str, probabilities: Tensor, predictor: Predictor) -> Row:
+    truth = read_target(case, predictor.problem)
     if not isinstance(truth, int):
         raise DataError("has a mask, a classification needs a class")
-    key = CaseKey(case.id, case.patient, part)
-    return classification_row(key, truth, probabilities=probabilities.numpy(), problem=problem)
+    key = case_key(case, part, predictor)
+    return classification_row(key, truth, probabilities=probabilities.numpy(), problem=predictor.problem)

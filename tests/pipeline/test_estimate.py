@@ -1,0 +1,142 @@
+"""The cost of a training step: against the memory that real steps take, and against arithmetic done by hand."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from hilum.errors import ConfigError
+from hilum.networks.densenet import DenseNetConfig
+from hilum.networks.lenet5 import LeNet5Config
+from hilum.networks.resnet import ResNetConfig
+from hilum.networks.unet import UNetConfig
+from hilum.pipeline.estimate import COPIES_OF_WEIGHTS, FIXED_BYTES, step_cost, step_seconds
+from hilum.problem import Problem
+from hilum.runtime import RuntimeConfig
+
+TOLERATED = 1.5
+"""How many times more or less memory than estimated a real step may take."""
+
+# Prints estimated and measured bytes of each step. A child process a step, since freed memory is not given back; the
+# peak is what the system counts, above what the process had before the network was built.
+MEASURE = """
+import multiprocessing, sys
+import torch
+from hilum.pipeline.estimate import step_cost
+from hilum.problem import Problem
+from hilum.registry import parse
+
+STEPS = [
+    ({"kind": "unet", "channels": [16, 32, 64, 128]}, (40, 56, 40), 4),
+    ({"kind": "resnet", "depth": 18, "width": 32, "stem": "small"}, (48, 48), 64),
+    ({"kind": "densenet", "depth": 121}, (128, 128), 12),
+]
+
+def memory(field):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
+
+def measure(queue, network, problem, size, batch):
+    with open("/proc/self/clear_refs", "w") as reset:
+        reset.write("5")
+    before = memory("VmRSS")
+    model, targets = network.build(problem), (batch, *size) if problem.kind == "segmentation" else (batch,)
+    optimizer = torch.optim.AdamW(model.parameters())
+    for _ in range(2):
+        logits = model(torch.randn(batch, 1, *size))
+        torch.nn.functional.cross_entropy(logits, torch.zeros(targets, dtype=torch.long)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    queue.put(memory("VmHWM") - before)
+
+torch.set_num_threads(1)
+fork = multiprocessing.get_context("fork")
+for value, size, batch in STEPS:
+    network, queue = parse("networks", value), fork.Queue()
+    problem = Problem(network.task, len(size), ("image",), ("a", "b"), ((0,), (1,)), size=size)
+    process = fork.Process(target=measure, args=(queue, network, problem, size, batch))
+    process.start()
+    measured = queue.get(timeout=60)
+    process.join()
+    cost = step_cost(network, problem, size=size, batch_size=batch, precision="float32")
+    print(value["kind"], cost.memory_bytes, measured)
+"""
+
+
+def problem(kind: str, size: tuple[int, ...], *, channels: int = 1) -> Problem:
+    names = tuple(f"c{number}" for number in range(channels))
+    return Problem(kind, len(size), names, ("a", "b"), ((0,), (1,)), size=size)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from /proc")
+def test_memory_is_near_what_real_steps_take() -> None:
+    done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        _, estimated, measured = line.split()
+        assert 1 / TOLERATED < int(estimated) / int(measured) < TOLERATED, line
+
+
+def test_parameters_and_arithmetic_are_those_of_lenet5_by_hand() -> None:
+    cost = step_cost(
+        LeNet5Config(), problem("classification", (32, 32)), size=(32, 32), batch_size=3, precision="float32"
+    )
+    assert cost.parameters == (25 * 6 + 6) + (25 * 6 * 16 + 16) + (400 * 120 + 120) + (120 * 84 + 84) + (84 * 2 + 2)
+    convolutions = 28 * 28 * 6 * 25 + 10 * 10 * 16 * 25 * 6
+    assert cost.multiply_adds == 3 * (convolutions + 400 * 120 + 120 * 84 + 84 * 2)
+
+
+def test_memory_grows_with_the_batch_and_shrinks_with_the_precision() -> None:
+    network, small = UNetConfig(channels=(8, 16)), problem("segmentation", (32, 32, 32))
+    kept = [
+        step_cost(network, small, size=(32, 32, 32), batch_size=batch, precision="float32").memory_bytes
+        for batch in (1, 2, 4)
+    ]
+    assert kept[2] - kept[1] == pytest.approx(2 * (kept[1] - kept[0]), rel=0.01)
+    half = step_cost(network, small, size=(32, 32, 32), batch_size=4, precision="bfloat16")
+    assert FIXED_BYTES < half.memory_bytes < kept[2]
+    assert kept[0] > FIXED_BYTES + COPIES_OF_WEIGHTS * 4 * half.parameters
+
+
+def test_an_estimate_runs_nothing_of_full_size() -> None:
+    size = (512, 512, 512)  # such a step would need hundreds of gigabytes
+    cost = step_cost(UNetConfig(), problem("segmentation", size), size=size, batch_size=8, precision="float32")
+    assert cost.memory_bytes > 100 * 2**30
+
+
+def test_seconds_follow_the_arithmetic() -> None:
+    runtime = RuntimeConfig(device="cpu", precision="float32", threads=1).start(alone=True)
+    seconds = [
+        step_seconds(
+            ResNetConfig(width=8), problem("classification", (64, 64)), size=(64, 64), batch_size=batch, runtime=runtime
+        )
+        for batch in (8, 80)
+    ]
+    assert 0 < seconds[0] < seconds[1]
+
+
+def test_seconds_are_near_those_of_a_real_step() -> None:
+    runtime = RuntimeConfig(device="cpu", precision="float32", threads=1).start(alone=True)
+    size, batch = (32, 48, 32), 2
+    small = problem("segmentation", size)
+    estimated = step_seconds(UNetConfig(), small, size=size, batch_size=batch, runtime=runtime)
+    model = UNetConfig().build(small)
+    images, times = torch.zeros(batch, 1, *size), []
+    from time import perf_counter
+
+    for _ in range(3):
+        start = perf_counter()
+        model(images).sum().backward()
+        times.append(perf_counter() - start)
+    assert min(times) / 4 < estimated < 4 * max(times)
+
+
+def test_a_network_that_does_not_suit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 29"):
+        step_cost(
+            DenseNetConfig(), problem("classification", (16, 16)), size=(16, 16), batch_size=1, precision="float32"
+        )
