@@ -1,6 +1,6 @@
 """Plants copies among X-rays, and prints which of them the audit finds and what else it reports.
 
-usage: audit_copies.py FOLDER [COPIES_OF_A_KIND] [MONTAGE.png]    (or: make bench, which skips this one)
+usage: audit_copies.py FOLDER [COPIES_OF_A_KIND] [UNPLANTED.png]    (or: make bench, which skips this one)
 
 FOLDER holds labels.csv (columns image, patient_id) and images/. The thresholds of the audit were chosen with copies of
 the first half of the patients; the figures to quote are those of the second half.
@@ -116,6 +116,13 @@ def originals_of(pair: Pair) -> set[str]:
     return {scan.case.id.rpartition(" ")[2] for scan in (pair.first, pair.second)}
 
 
+def draw_unplanted(pairs: tuple[Pair, ...], file: Path) -> None:
+    """A montage of the pairs that nobody planted, one for each two X-rays, for a person to look at."""
+    unplanted = {frozenset(originals_of(pair)): pair for pair in reversed(pairs) if len(originals_of(pair)) > 1}
+    if unplanted:
+        montage(list(unplanted.values()), file)
+
+
 def share_found(kind: str, copies: list[Case], found: set[str], originals: set[str]) -> str:
     """How many copies of a kind were found, of those made from certain originals."""
     own = [copy.id in found for copy in copies if copy.id.startswith(f"{kind} ") and copy.id.split(" ")[1] in originals]
@@ -137,7 +144,7 @@ def main() -> int:
         result = audit(Cohort(everything, ("image",)), Split({"train": everything}), problem)
         print(f"{len(everything)} images audited in {perf_counter() - start:.1f} s on {os.cpu_count()} cores")
         if len(sys.argv) > 3:
-            montage(result.pairs, Path(sys.argv[3]))
+            draw_unplanted(result.pairs, Path(sys.argv[3]))
     right = [pair for pair in result.pairs if len(originals_of(pair)) == 1]
     found = {scan.case.id for pair in right for scan in (pair.first, pair.second)}
     patients = sorted({case.patient for case in cases})

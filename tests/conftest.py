@@ -23,6 +23,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="a plugin file whose components the contract tests shall cover too (may be given several times)",
     )
+    parser.addoption(
+        "--cohorts",
+        type=int,
+        default=160,
+        metavar="N",
+        help="random cohorts that the property tests of splits look at (1000 take about half a minute)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -59,12 +59,43 @@ def test_a_copy_under_another_name_is_found(split: Split, tmp_path: Path) -> Non
         assert "the voxels of case val (patient val)" in finding.received
 
 
+def test_a_copy_in_another_order_of_axes_is_found(split: Split, tmp_path: Path) -> None:
+    """Saved anew in every other orientation of nibabel, and mirrored without telling the affine."""
+    seen = seen_of(split, "mine")
+    (case,) = split.part("train")
+    image = nib.load(case.files[0].path)
+    assert isinstance(image, nib.Nifti1Image)
+    for codes in ("LPS", "SAR", "PIL", "IRP"):
+        turn = nib.orientations.ornt_transform(
+            nib.orientations.io_orientation(image.affine), nib.orientations.axcodes2ornt(codes)
+        )
+        nib.save(image.as_reoriented(turn), tmp_path / f"{codes}.nii.gz")
+    nib.save(nib.Nifti1Image(image.get_fdata(dtype=np.float32)[:, ::-1], image.affine), tmp_path / "mirrored.nii.gz")
+    for name in ("LPS", "SAR", "PIL", "IRP", "mirrored"):
+        (finding,) = seen_before([renamed(case, tmp_path / f"{name}.nii.gz")], seen)
+        assert "the voxels, mirrored or turned, of case train" in finding.received
+    # The same values in another order are no copy: the hash of a heap alone accuses nobody.
+    values = image.get_fdata(dtype=np.float32)
+    shuffled = np.random.default_rng(0).permutation(values.reshape(-1)).reshape(values.shape)
+    nib.save(nib.Nifti1Image(shuffled, image.affine), tmp_path / "shuffled.nii.gz")
+    assert seen_before([renamed(case, tmp_path / "shuffled.nii.gz")], seen) == []
+
+
 def test_ids_are_enough(split: Split, write_case: WriteCase) -> None:
     seen = seen_of(split, "mine")
     new = write_case("new", label="x", seed=9)
     assert seen_before([new], seen) == []
     assert "the case id of case train" in seen_before([replace(new, id="train")], seen)[0].received
     assert "the patient id of case val" in seen_before([replace(new, patient="val")], seen)[0].received
+
+
+def test_another_spelling_of_a_patient_is_that_patient(write_case: WriteCase) -> None:
+    seen = seen_of(Split({"train": (replace(write_case("a", label="x"), patient="Ann_01"),)}), "mine")
+    new = write_case("new", label="x", seed=9)
+    (finding,) = seen_before([replace(new, patient="ann 1")], seen)
+    assert "the patient id 'ann 1', a spelling of that of case a (patient Ann_01)" in finding.received
+    assert seen_before([replace(new, patient="ann 11")], seen) == []
+    assert seen_before([replace(new, id="ann 1", patient="ann 1")], seen) == []  # the name of a file
 
 
 def test_blank_images_are_nobodys_copy(tmp_path: Path) -> None:
@@ -102,6 +133,12 @@ def test_the_table_is_read_back_or_refused(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(CheckpointError, match=r"seen\.csv is missing"):
         read_seen(file, sha256=digest)
+
+
+def test_a_table_without_heaps_is_read_as_well(tmp_path: Path) -> None:
+    text = "run,part,case_id,patient_id,voxels\nr,train,1,a,ff\n"
+    (tmp_path / "seen.csv").write_text(text)
+    assert read_seen(tmp_path / "seen.csv", sha256=table_sha256(text)) == [Seen("r", "train", "1", "a", "ff")]
 
 
 def test_several_images_of_a_case_are_several_rows(write_case: WriteCase) -> None:

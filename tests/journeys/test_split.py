@@ -44,9 +44,9 @@ def write(tmp_path: Path) -> Write:
     return write_table
 
 
-def test_it_prints_draws_and_writes(command: Hilum, hilum: Hilum, write: Write, tmp_path: Path) -> None:
+def test_it_prints_draws_and_writes(hilum: Hilum, write: Write, tmp_path: Path) -> None:
     table, picture = tmp_path / "split.csv", tmp_path / "split.png"
-    done = command("split", write(), "-o", table, "--picture", picture)
+    done = hilum("split", write(), "-o", table, "--picture", picture)
     assert done.code == 0, done.text
     assert "18 cases of 12 patients; split kfold, fold-0" in done.out
     lines = [line.split() for line in done.out.splitlines()]
@@ -84,11 +84,11 @@ def test_nothing_is_overwritten_unasked(hilum: Hilum, write: Write, tmp_path: Pa
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["data.split.folds=13"], ["data.split", "lower data.split.folds to 12"]),
+        (["data.split={kind: kfold, folds: 13, fold: 12}"], ["data.split", "fold: received 12, expected 0 to 11"]),
         (["data.split.stratify=[stie]"], ["no column 'stie'; did you mean 'site'?"]),
         (["data.split.stratify=[age]"], ["'age' holds 12 different numbers", "bins"]),
         (["data.split.stratify=[{column: age, bin: 3}]"], ["unknown key 'bin'; did you mean 'bins'?"]),
-        (["data.split={kind: nested, outer_folds: 2, inner_folds: 7}"], ["lower data.split.inner_folds to 6"]),
+        (["data.split={kind: nested, outer_folds: 2, inner_folds: 7, inner: 6}"], ["inner: received 6", "0 to 5"]),
         (["data.split={kind: nestd}"], ["did you mean 'nested'?"]),
         (["data.split={kind: leave_one_group_out}"], ["data.split.by", "is required"]),
         (["data.split={kind: leave_one_group_out, by: site, group: C}"], ["no site 'C'", "A, B"]),
@@ -115,6 +115,37 @@ def test_all_runs_of_a_kind_are_shown(hilum: Hilum, write: Write, split: str, na
     done = hilum("split", write(), f"data.split={split}")
     assert done.code == 0, done.text
     assert all(f"\n{name} " in done.out for name in named)
+
+
+def test_spellings_of_a_patient_stay_together_and_are_named(hilum: Hilum, write: Write, tmp_path: Path) -> None:
+    config, table = write(), tmp_path / "cases.csv"
+    rows = read_csv(table)
+    rows[0]["patient"], rows[3]["patient"] = "P1", "p 001"
+    write_csv(table, rows)
+    done = hilum("split", config, "-o", tmp_path / "split.csv")
+    assert done.code == 0, done.text
+    assert "warning: similar patient ids: received 'P1', 'p 001', 'p1'" in done.out
+    parts = {row["part"] for row in read_csv(tmp_path / "split.csv") if row["patient_id"] in ("P1", "p 001", "p1")}
+    assert len(parts) == 1
+    # Given parts that part them are refused, and so is a word that stands for no id.
+    for row in rows:
+        row["split"] = "test" if row["patient"] == "p1" else "train"
+    write_csv(table, rows)
+    hilum("split", config, "data.split=predefined", "data.source.part=split").refuses(
+        "P1 or p 001 or p1 (train and test)"
+    )
+    write_csv(table, [{**row, "patient": row["patient"].replace("p7", "NaN")} for row in rows])
+    hilum("split", config).refuses("no patient id", "received 'NaN'")
+
+
+def test_many_values_make_a_narrow_table(hilum: Hilum, write: Write, tmp_path: Path) -> None:
+    config = write()
+    rows = read_csv(tmp_path / "cases.csv")
+    write_csv(tmp_path / "cases.csv", [{**row, "word": f"a long text, number {k}"} for k, row in enumerate(rows)])
+    done = hilum("split", config, "data.split={kind: holdout, stratify: [word]}")
+    assert done.code == 0, done.text
+    assert "12 others" in done.out
+    assert max(map(len, done.out.splitlines())) < 230
 
 
 def test_notes_are_shown(hilum: Hilum, write: Write) -> None:

@@ -6,13 +6,14 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import MISSING, astuple, dataclass, fields
 from pathlib import Path
 
 from hilum.case import Case, ImageRef
-from hilum.data.audit.looks import Look, looks_of
+from hilum.data.audit.looks import Look, looks_of, turned_hashes
 from hilum.data.splits.base import Part, Split
 from hilum.errors import CheckpointError, DataError, Finding
+from hilum.sources.spelling import spelling
 from hilum.sources.tables import read_table
 
 SEEN_PARTS: tuple[Part, ...] = ("train", "val")
@@ -23,8 +24,8 @@ SEEN_PARTS: tuple[Part, ...] = ("train", "val")
 class Seen:
     """An image that the network of a run has seen, and whose it is.
 
-    `voxels` is the hash of its decoded values, whatever the file; empty for an image without contrast, which many
-    patients may share.
+    `voxels` is the hash of its decoded values, whatever the file, and `heap` that of the values in any order; both are
+    empty for an image without contrast, which many patients may share.
     """
 
     run: str
@@ -32,6 +33,7 @@ class Seen:
     case_id: str
     patient_id: str
     voxels: str
+    heap: str = ""
 
 
 def seen_of(split: Split, run: str, *, cache: Path | None = None) -> list[Seen]:
@@ -39,7 +41,7 @@ def seen_of(split: Split, run: str, *, cache: Path | None = None) -> list[Seen]:
     pairs = [(part, case) for part in SEEN_PARTS for case in split.part(part)]
     looks = looks_of([ref for _, case in pairs for ref in case.files], cache=cache)
     return [
-        Seen(run, part, case.id, case.patient, _voxels(looks.get(ref))) for part, case in pairs for ref in case.files
+        Seen(run, part, case.id, case.patient, *_hashes(looks.get(ref))) for part, case in pairs for ref in case.files
     ]
 
 
@@ -64,29 +66,39 @@ def read_seen(file: Path, *, sha256: str | None) -> list[Seen]:
     try:
         changed = table_sha256(file.read_text(encoding="utf-8")) != sha256
         table = read_table(file)
-        table.require(names := [field.name for field in fields(Seen)])
+        table.require([field.name for field in fields(Seen) if field.default is MISSING])
     except (DataError, OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{file} cannot be read: {error}") from error
     if changed:
         raise CheckpointError(f"{file} was edited since the run was trained: bring it back from a copy")
-    return [Seen(**{name: row[name] for name in names}) for row in table.rows]
+    return [Seen(**{field.name: row.get(field.name, "") for field in fields(Seen)}) for row in table.rows]
 
 
 def seen_before(cases: Sequence[Case], seen: Sequence[Seen], *, cache: Path | None = None) -> list[Finding]:
-    """An error for each case that was seen: one with the same voxels, the same case id or the same patient id."""
+    """An error for each case that was seen: one with the same voxels (also
+    mirrored or turned), the same case id, or the same
+    patient id in any spelling.
+    """
     by_voxels = {row.voxels: row for row in reversed(seen) if row.voxels}
+    heaps = {row.heap for row in seen if row.heap}
     by_case = {row.case_id: row for row in reversed(seen)}
     by_patient = {row.patient_id: row for row in reversed(seen)}
+    by_spelling = {spelling(row.patient_id): row for row in reversed(seen) if row.patient_id != row.case_id}
     looks = looks_of([ref for case in cases for ref in case.files], cache=cache)
 
     def reasons(case: Case) -> Iterator[tuple[str, Seen, ImageRef | None]]:
         for ref in case.files:
-            if (voxels := _voxels(looks.get(ref))) in by_voxels:
+            voxels, heap = _hashes(looks.get(ref))
+            if voxels in by_voxels:
                 yield "the voxels", by_voxels[voxels], ref
+            elif heap in heaps and (turned := next((one for one in turned_hashes(ref) if one in by_voxels), None)):
+                yield "the voxels, mirrored or turned,", by_voxels[turned], ref
         if case.id in by_case:
             yield "the case id", by_case[case.id], None
         if case.patient in by_patient:
             yield "the patient id", by_patient[case.patient], None
+        if case.patient != case.id and spelling(case.patient) in by_spelling:
+            yield f"the patient id '{case.patient}', a spelling of that", by_spelling[spelling(case.patient)], None
 
     found = ((case, next(reasons(case), None)) for case in cases)
     return [_finding(case, *reason) for case, reason in found if reason is not None]
@@ -99,8 +111,9 @@ def refuse_seen(cases: Sequence[Case], seen: Sequence[Seen], *, cache: Path | No
         raise DataError(findings)
 
 
-def _voxels(look: Look | None) -> str:
-    return "" if look is None or look.thumbnail is None else look.voxels
+def _hashes(look: Look | None) -> tuple[str, str]:
+    """`voxels` and `heap` of an image; empty where it has no contrast or cannot be read."""
+    return ("", "") if look is None or look.thumbnail is None else (look.voxels, look.heap)
 
 
 def _finding(case: Case, what: str, row: Seen, ref: ImageRef | None) -> Finding:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.case import Cohort
 from hilum.config import read
+from hilum.data.findings import table as findings_table
 from hilum.data.splits.base import Split
-from hilum.data.splits.distribution import Amount, Distribution, of_parts, of_tests
+from hilum.data.splits.distribution import Amount, Distribution, of_parts, of_tests, shortened
 from hilum.errors import ConfigError, HilumError
 from hilum.experiment import Experiment, cohort_faults, load
 from hilum.report.distribution import draw_distributions
@@ -17,6 +18,8 @@ from hilum.run import write_text
 
 Say = Callable[[str], None]
 GAP = "  "
+LONGEST = 24
+"""Characters of a value in the head of the table; the rest is left out."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,19 @@ def split(
     patients = len({case.patient for case in cohort.cases})
     name = experiment.data.split.run_name
     chosen = f"split {experiment.data.split.kind}" + (f", {name}" if name else "")
-    say(f"{config_file}: {len(cohort.cases)} cases of {patients} patient{'s' * (patients != 1)}; {chosen}")
+    people = f"{len(cohort.cases)} cases of {patients} patient{'s' * (patients != 1)}; {chosen}"
+    say(f"{config_file}: {people}")
     for one in shown:
         for line in ("", *table(one)):
             say(line)
     say("")
+    if cohort.findings:
+        say(findings_table(cohort.findings))
     for note in (*cohort.notes, *divided.notes):
         say(f"note: {note}")
     say(f"split sha256: {divided.sha256}")
     if outputs.picture is not None:
-        draw_distributions(shown, outputs.picture)
+        draw_distributions(shown, outputs.picture, title=f"{experiment.name}: {people}")
         say(f"picture: {outputs.picture}")
     if outputs.table is not None:
         write_text(outputs.table, divided.as_csv())
@@ -77,7 +83,7 @@ def split(
 def _distributions(experiment: Experiment, cohort: Cohort, divided: Split) -> list[Distribution]:
     """Who is in the parts of this run, and in the test parts of all runs where there are several."""
     config, labels = experiment.data.split, cohort.labels
-    values = config.values(cohort.cases, labels=labels)
+    values = config.values(cohort.cases, labels=_class_names(experiment, labels))
     tests: dict[str, Split] = {}
     for run in config.runs(cohort.cases):
         if run.test_name not in tests:
@@ -89,6 +95,15 @@ def _distributions(experiment: Experiment, cohort: Cohort, divided: Split) -> li
     return shown if len(tests) < 2 else [*shown, of_tests(tests, values)]
 
 
+def _class_names(experiment: Experiment, labels: Mapping[str, str]) -> dict[str, str]:
+    """The name of the class of each case id, instead of what the table writes for it."""
+    problem = experiment.provisional_problem()
+    if problem.kind != "classification":
+        return dict(labels)
+    names = {label: problem.classes[problem.encode_class(label)] for label in set(labels.values())}
+    return {case_id: names[label] for case_id, label in labels.items()}
+
+
 def table(shown: Distribution) -> list[str]:
     """Lines of text: patients and cases of each row, in all and of every value of the columns."""
     grid = [[shown.title, "patients", "cases"]]
@@ -96,7 +111,7 @@ def table(shown: Distribution) -> list[str]:
         grid.append([name, _share(amount.patients, shown.total.patients), _share(amount.cases, shown.total.cases)])
     lines = _aligned(grid)
     for column, rows in shown.columns.items():
-        grid = [[f"{column} (patients / cases)", *shown.values(column)]]
+        grid = [[f"{column} (patients / cases)", *shortened(shown.values(column), LONGEST).values()]]
         grid += [[name, *(_both(amount) for amount in amounts.values())] for name, amounts in rows.items()]
         lines += ["", *_aligned(grid)]
     return lines

@@ -23,6 +23,9 @@ GUESSED = 20
 PARTS = ("train", "val", "test")
 """The official parts that a source may know."""
 
+MISSING = ("nan", "none", "null", "nat", "na", "n/a", "<na>", "unknown", "?", "-", "--")
+"""What tables and programs write where a patient is unknown."""
+
 
 class SourceConfig(Component, family="sources"):
     """Where cases come from."""
@@ -67,7 +70,13 @@ def make_cohort(
     Raises DataError with everything that is wrong: the errors among `findings`, and those found here. `origin` says
     where the cases came from.
     """
-    found = [*findings, *_id_findings(cases, origin), *_image_findings(cases), *_file_findings(cases)]
+    found = [
+        *findings,
+        *_id_findings(cases, origin),
+        *_patient_findings(cases, origin),
+        *_image_findings(cases),
+        *_file_findings(cases),
+    ]
     errors = [finding for finding in found if finding.severity == "error"]
     if not cases and not errors:
         raise DataError([Finding("error", "no case", file=str(origin), expected="at least one"), *findings])
@@ -105,6 +114,23 @@ def _id_findings(cases: Sequence[Case], origin: object) -> Iterator[Finding]:
                 file=str(origin),
                 expected="an id without slashes, since it names files",
                 fix="write another id",
+            )
+
+
+def _patient_findings(cases: Sequence[Case], origin: object) -> Iterator[Finding]:
+    """Patients whose id is a word for a missing one: they may be anybody, also somebody of another part."""
+    if len({case.patient for case in cases}) < 2:
+        return
+    for case in cases:
+        if case.patient != case.id and case.patient.strip().casefold() in MISSING:
+            yield Finding(
+                "error",
+                "no patient id",
+                case=case.id,
+                file=str(origin),
+                received=f"'{case.patient}'",
+                expected="the id of a patient",
+                fix="fill it in, or take the case out: it may be of any patient",
             )
 
 

@@ -1,10 +1,12 @@
 """Folders in the layout of the Medical Segmentation Decathlon: dataset.json, images and masks."""
 
+from collections.abc import Iterator, Mapping
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
 from hilum.case import Case, Cohort, ImageRef
-from hilum.errors import DataError
+from hilum.errors import DataError, Finding
 from hilum.formats.reading import stem
 from hilum.sources.base import SourceConfig, make_cohort
 from hilum.sources.labels import DeclaredLabels, decathlon_labels, read_description
@@ -36,7 +38,10 @@ class DecathlonConfig(SourceConfig, kind="decathlon"):
             Case(id=name, patient=patients[name], images=_refs(image, len(channels)), label=ImageRef(label))
             for name, (image, label) in zip(ids, pairs, strict=True)
         ]
-        return make_cohort(cases, channels=channels, notes=self.patients.notes, origin=self._description)
+        findings = [*_counted(content, self._description), *_outside(content, self.root, self._description)]
+        return make_cohort(
+            cases, channels=channels, notes=self.patients.notes, origin=self._description, findings=findings
+        )
 
     def declared_labels(self) -> DeclaredLabels | None:
         """The labels of dataset.json, where they are written as in the Decathlon."""
@@ -64,6 +69,35 @@ def _read(path: Path) -> dict[str, Any]:
     ):
         raise DataError(f"{path}: expected a mapping 'modality' from channel numbers to names")
     return content
+
+
+def _counted(content: Mapping[str, Any], description: Path) -> Iterator[Finding]:
+    """A warning where the description tells another number of cases than it lists."""
+    declared, count = content.get("numTraining"), len(content["training"])
+    if isinstance(declared, int) and declared != count:
+        yield Finding(
+            "warning",
+            "other number of cases",
+            file=str(description),
+            received=f"{count} cases in the list 'training'",
+            expected=f"numTraining: {declared}",
+            fix="cases are missing from the list, or the number is old",
+        )
+
+
+def _outside(content: Mapping[str, Any], root: Path, description: Path) -> Iterator[Finding]:
+    """An error for each relative path that leads out of the folder; absolute ones mean what they say."""
+    for pair in content["training"]:
+        for name in (pair["image"], pair["label"]):
+            if not Path(name).is_absolute() and Path(normpath(name)).parts[:1] == ("..",):
+                yield Finding(
+                    "error",
+                    "path outside the root",
+                    file=str(description),
+                    received=name,
+                    expected=f"a file in {root}",
+                    fix="correct the path in the description",
+                )
 
 
 def _stem(image: Path, description: Path) -> str:

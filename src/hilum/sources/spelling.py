@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections import defaultdict
@@ -28,14 +29,14 @@ def similar_ids(ids: Iterable[str]) -> list[tuple[str, ...]]:
     """
     groups: dict[Hashable, set[str]] = defaultdict(set)
     for one in ids:
-        groups[_key(one)].add(one)
+        groups[spelling(one)].add(one)
     return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
 
 
 def spelling_findings(ids: Iterable[str], whose: str) -> tuple[Finding, ...]:
     """A warning for each group of similar ids; `whose` is "case" or "patient"."""
     fix = {
-        "patient": "if it is one person, give all of the person's scans one id, or a split may part them",
+        "patient": "a split keeps them together: if it is one person, give all of the person's scans one id",
         "case": "if it is one scan, take it once",
     }[whose]
     return tuple(
@@ -44,7 +45,8 @@ def spelling_findings(ids: Iterable[str], whose: str) -> tuple[Finding, ...]:
     )
 
 
-def _key(text: str) -> Hashable:
+@functools.lru_cache(maxsize=2**17)
+def spelling(text: str) -> Hashable:
     """What all spellings of an id share: its words without case, joined, and its numbers without zeros before them."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     whole = WHOLE.fullmatch(plain)

@@ -1,9 +1,10 @@
 """The split object refuses what would make scores untrue, however it was made; it is read back as it was written."""
 
+import copy
 import pickle
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,32 @@ def test_no_way_around_the_refusal() -> None:
         replace(good, parts=shared)
     with pytest.raises(SplitError, match="bob"):
         Split(shared, one_patient=True)
+
+
+def test_two_spellings_of_one_patient_are_refused() -> None:
+    with pytest.raises(SplitError, match=r"P-001 or p1 \(train and test\).*give one person one id"):
+        Split({"train": (case("1", "p1"), case("2", "bob")), "test": (case("3", "P-001"),)})
+    blocks: dict[Part, tuple[Case, ...]] = {"train": (case("1", "p1"),), "test": (case("2", "P1"),)}
+    assert Split(blocks, one_patient=True).part("test")
+
+
+def test_a_forged_pickle_and_a_copy_are_checked_as_well() -> None:
+    """A pickle that was written past the checks: its bytes name one patient for both parts."""
+    good = Split({"train": (case("1", "ann"),), "test": (case("2", "bob"),)})
+    with pytest.raises(SplitError, match=r"ann \(train and test\)"):
+        pickle.loads(pickle.dumps(good).replace(b"bob", b"ann"))
+    object.__setattr__(good.part("test")[0], "patient", "ann")
+    for again in (copy.copy, copy.deepcopy):
+        with pytest.raises(SplitError, match=r"ann \(train and test\)"):
+            again(good)
+
+
+def test_nothing_can_be_added_to_a_split() -> None:
+    good = Split({"train": (case("1", "ann"),)})
+    with pytest.raises(TypeError):
+        good.parts["test"] = (case("2", "ann"),)  # type: ignore[index]
+    with pytest.raises(FrozenInstanceError):
+        good.parts = {}  # type: ignore[misc]
 
 
 def test_only_a_cohort_of_one_patient_may_be_cut() -> None:

@@ -2,7 +2,7 @@
 
 from hilum.case import Case
 from hilum.data.splits.base import Split
-from hilum.data.splits.distribution import Amount, of_parts, of_tests
+from hilum.data.splits.distribution import Amount, distribution, of_parts, of_tests, shortened
 
 
 def test_patients_and_cases_are_counted_for_every_value() -> None:
@@ -28,3 +28,25 @@ def test_a_patient_in_several_rows_counts_once_in_all() -> None:
     shown = of_parts(Split({"train": (one[0], one[1]), "val": (one[2],)}, one_patient=True), {})
     assert shown.rows == {"train": Amount(1, 2), "val": Amount(1, 1)}
     assert shown.total == Amount(1, 3)
+
+
+def test_the_rarest_of_many_values_are_counted_together() -> None:
+    """Site k has 20 - k cases, all of patients with two; a patient with two rare sites counts once among the others."""
+    sites = [f"site {k}" for k in range(1, 12) for _ in range(20 - k)]
+    cases = [Case(str(k), str(k // 2), ()) for k in range(len(sites))]
+    found = distribution("parts", {"train": cases}, {"site": {str(k): site for k, site in enumerate(sites)}})
+    assert found.values("site") == [*(f"site {k}" for k in range(1, 7)), "5 others"]
+    rare = [case for case, site in zip(cases, sites, strict=True) if int(site[5:]) > 6]
+    assert found.columns["site"]["train"]["5 others"] == Amount(len({case.patient for case in rare}), len(rare))
+    assert sum(amount.cases for amount in found.columns["site"]["train"].values()) == len(cases)
+
+
+def test_numbers_in_values_are_sorted_as_numbers() -> None:
+    cases = [Case(str(k), str(k), ()) for k in range(3)]
+    found = distribution("parts", {"train": cases}, {"site": {"0": "site 10", "1": "site 9", "2": "A"}})
+    assert found.values("site") == ["A", "site 9", "site 10"]
+
+
+def test_long_names_are_cut_and_stay_apart() -> None:
+    names = ["Atelectasis and Edema", "Atelectasis and Effusion", "Atelectasis", "Pneumonia of both"]
+    assert list(shortened(names, 12).values()) == ["Atelectasi…1", "Atelectasi…2", "Atelectasis", "Pneumonia o…"]

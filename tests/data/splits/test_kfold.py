@@ -47,11 +47,36 @@ def test_two_patients_in_two_folds_have_no_val_part_and_a_note(make_cases: MakeC
     assert "val" in split.notes[0]
 
 
-def test_fewer_patients_than_folds_are_refused(make_cases: MakeCases) -> None:
-    with pytest.raises(SplitError, match=r"5 folds.*received 4: lower data\.split\.folds to 4 at most"):
-        KFoldConfig().assign(make_cases(4, 10), labels={})
-    with pytest.raises(SplitError, match=r"received 1: \{kind: holdout\} cuts the scans of a single patient"):
-        KFoldConfig().assign(make_cases(1, 10), labels={})
+def test_fewer_patients_than_folds_give_fewer_folds_and_a_note(make_cases: MakeCases) -> None:
+    cases = make_cases(4, 3)
+    runs = KFoldConfig().runs(cases)
+    splits = [run.assign(cases, labels={}) for run in runs]
+    assert [run.run_name for run in runs] == ["fold-0", "fold-1", "fold-2", "fold-3"]
+    assert Counter(case.id for split in splits for case in split.part("test")) == {case.id: 1 for case in cases}
+    assert {split.notes for split in splits} == {("too few patients for 5 folds (4): there are 4 folds",)}
+    with pytest.raises(SplitError, match=r"fold: received 4, expected 0 to 3; too few patients for 5 folds \(4\)"):
+        KFoldConfig(fold=4).assign(cases, labels={})
+
+
+def test_one_patient_is_cut_into_blocks_that_follow_each_other(make_cases: MakeCases) -> None:
+    cases = make_cases(1, 10)
+    runs = KFoldConfig(folds=3, val=0.3).runs(cases[::-1])
+    splits = [run.assign(cases[::-1], labels={}) for run in runs]
+    numbers = [
+        ["".join(case.id[-1] for case in split.part(part)) for part in ("test", "val", "train")] for split in splits
+    ]
+    # What follows the tested block is chosen on, round the end to the beginning.
+    assert numbers == [["0123", "45", "6789"], ["456", "78", "01239"], ["789", "01", "23456"]]
+    assert all("no score says anything about other patients" in split.notes[0] for split in splits)
+    assert len(KFoldConfig().runs(cases[:2])) == 2
+    few = KFoldConfig().assign(cases[:2], labels={})
+    assert [len(few.part(part)) for part in PARTS] == [1, 0, 1]
+    assert few.notes[1:] == (
+        "too few scans of one patient for 5 folds (2): there are 2 folds",
+        "too few scans for a val part: one is left to train on",
+    )
+    with pytest.raises(SplitError, match=r"a single case cannot be trained on and tested: \{kind: all\}"):
+        KFoldConfig().assign(cases[:1], labels={})
 
 
 def test_runs_are_all_folds_whichever_is_given() -> None:

@@ -47,19 +47,43 @@ def test_runs_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("patients", "message"),
+    ("patients", "outer", "inner", "notes"),
     [
-        (1, r"5 outer folds.*received 1: \{kind: holdout\}"),
-        (4, r"5 outer folds.*received 4: lower data\.split\.outer_folds to 4"),
-        (5, r"5 inner folds.*received 4: lower data\.split\.inner_folds to 4"),
-        (6, r"5 inner folds.*received 4: lower data\.split\.inner_folds to 4"),
+        (2, 2, 1, ["too few patients for 5 outer folds (2)", "too few patients for a val part"]),
+        (3, 3, 2, ["too few patients for 5 outer folds (3)", "too few patients for 5 inner folds (2)"]),
+        (5, 5, 4, ["too few patients for 5 inner folds (4): there are 4 inner folds"]),
+        (6, 5, 4, ["too few patients for 5 inner folds (4)"]),
+        (7, 5, 5, []),
     ],
 )
-def test_too_few_patients_are_refused_in_every_run(make_cases: MakeCases, patients: int, message: str) -> None:
+def test_too_few_patients_give_fewer_folds_and_notes(
+    make_cases: MakeCases, patients: int, outer: int, inner: int, notes: list[str]
+) -> None:
     cases = make_cases(patients, 3)
-    for run in NestedConfig().runs(cases):
-        with pytest.raises(SplitError, match=message):
-            run.assign(cases, labels={})
+    runs = NestedConfig().runs(cases)
+    assert len(runs) == outer * inner
+    for run in runs:
+        split = run.assign(cases, labels={})
+        assert split.part("test")
+        assert bool(split.part("val")) == (inner > 1)
+        assert [note.startswith(words) for note, words in zip(split.notes, notes, strict=True)] == [True] * len(notes)
+    for beyond in ({"outer": outer}, {"inner": inner}):
+        if beyond not in ({"outer": 5}, {"inner": 5}):
+            with pytest.raises(
+                SplitError, match=f"received .*, expected 0 to {next(iter(beyond.values())) - 1}; too few"
+            ):
+                NestedConfig.model_validate(beyond).assign(cases, labels={})
+
+
+def test_one_patient_is_cut_into_blocks(make_cases: MakeCases) -> None:
+    cases = make_cases(1, 9)
+    runs = NestedConfig(outer_folds=3, inner_folds=2).runs(cases)
+    splits = [run.assign(cases, labels={}) for run in runs]
+    numbers = [["".join(case.id[-1] for case in split.part(part)) for part in ("test", "val")] for split in splits]
+    assert numbers == [["012", "345"], ["012", "678"], ["345", "678"], ["345", "012"], ["678", "012"], ["678", "345"]]
+    assert all("one patient" in split.notes[0] for split in splits)
+    with pytest.raises(SplitError, match="a single case"):
+        NestedConfig().assign(cases[:1], labels={})
 
 
 @pytest.mark.parametrize("given", [{"outer": 5}, {"inner": 5}, {"outer_folds": 1}, {"inner_folds": 1}])

@@ -122,6 +122,7 @@ def test_the_folds_of_splits_final_json(tmp_path: Path) -> None:
         ({"train": ["1"]}, 0, "expected a list with"),
         ([], 0, "expected a list with"),
         ("[{", 0, "cannot be read"),
+        ('[{"train": ["1"], "train": ["2"]}]', 0, "train, train: a name stands there twice"),
     ],
 )
 def test_a_wrong_file_of_folds_is_refused(tmp_path: Path, content: object, fold: int | None, message: str) -> None:
@@ -168,3 +169,17 @@ def test_the_fold_of_a_run_is_kept(tmp_path: Path) -> None:
 def test_the_parts_of_a_source_have_no_folds() -> None:
     with pytest.raises(SplitError, match="have no folds"):
         PredefinedConfig(fold=1).assign(CASES, labels={})
+
+
+def test_cases_that_are_scored_in_several_folds_are_noted(tmp_path: Path) -> None:
+    overlapping = [{"train": ["1", "4", "2"], "val": ["3"]}, {"train": ["1", "4"], "val": ["2", "3"]}]
+    (note,) = folds(tmp_path, overlapping, 0).assign(CASES, labels={}).notes
+    assert note.startswith("1 cases are in the val part of several folds")
+    assert note.endswith(": 3; scores pooled over the folds count them more than once")
+    assert folds(tmp_path, TWO, 0).assign(CASES, labels={}).notes == ()
+
+
+def test_two_spellings_in_two_parts_of_a_table_are_refused(tmp_path: Path) -> None:
+    cases = [replace(CASES[0], patient="P1"), CASES[1], replace(CASES[2], patient="p01")]
+    with pytest.raises(SplitError, match=r"P1 or p01 \(train and test\)"):
+        PredefinedConfig().assign(cases, labels={})

@@ -28,5 +28,13 @@ def test_repeats_are_drawn_anew_and_the_first_is_kfold(make_cases: MakeCases) ->
 def test_what_there_is_not_is_refused(make_cases: MakeCases) -> None:
     with pytest.raises(ValidationError, match="a repeat from 0 to 1, repeat is 2"):
         RepeatedKFoldConfig(repeats=2, repeat=2)
-    with pytest.raises(SplitError, match=r"lower data\.split\.folds to 3 at most"):
-        RepeatedKFoldConfig(folds=4).assign(make_cases(3), labels={})
+    with pytest.raises(SplitError, match="fold: received 3, expected 0 to 2; too few patients for 4 folds"):
+        RepeatedKFoldConfig(folds=4, fold=3).assign(make_cases(3), labels={})
+    with pytest.raises(SplitError, match="repeat: received 1, expected 0 to 0; one patient"):
+        RepeatedKFoldConfig(repeat=1).assign(make_cases(1, 9), labels={})
+
+
+def test_few_patients_give_fewer_folds_in_every_repeat_and_one_gives_one_repeat(make_cases: MakeCases) -> None:
+    names = [run.run_name for run in RepeatedKFoldConfig(repeats=2).runs(make_cases(3, 2))]
+    assert names == [f"repeat-{repeat}-fold-{fold}" for repeat in range(2) for fold in range(3)]
+    assert len(RepeatedKFoldConfig(folds=4).runs(make_cases(1, 9))) == 4

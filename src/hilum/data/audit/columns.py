@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from math import isfinite, prod
 
 from hilum.case import Case, ImageRef
 from hilum.errors import DataError
@@ -13,7 +15,12 @@ from hilum.formats.reading import read_header, stem
 NOTHING = "(empty)"
 """Shown for an empty cell: that a value is missing may go together with the label, too."""
 FEW_VALUES = 20
-"""A column with more different values is a number or a name, not a group."""
+"""A column with more different values is a number or a name, or one of many groups."""
+MANY_VALUES = 200
+"""A column with up to this many values names groups where they stand for ten patients each, such as sites."""
+PATIENTS_OF_MANY = 10
+MEASURED = 0.9
+"""The share of a column's different values that are numbers or days from which it is a measurement."""
 NOT_GROUPS = ("patient_id", "patient_name", "forms_differ_mm", "series_uid", "study_uid", "sop_uid")
 """Facts of headers that name somebody or something, or that are checked elsewhere."""
 
@@ -40,6 +47,8 @@ def columns_of(cases: Sequence[Case], headers: Mapping[ImageRef, Header]) -> dic
         known = dict(case.metadata) | _acquisition(case, headers)
         for name, value in known.items():
             columns[name][case.id] = value or NOTHING
+    if len(set(columns.get("image size", {}).values())) <= FEW_VALUES:
+        columns.pop("voxels of the image", None)  # which would say the same again
     for column in columns.values():
         for case in cases:
             column.setdefault(case.id, NOTHING)
@@ -47,21 +56,21 @@ def columns_of(cases: Sequence[Case], headers: Mapping[ImageRef, Header]) -> dic
 
 
 def is_number(column: Column) -> bool:
-    """Whether its values are numbers, too many different ones to be groups."""
+    """Whether its values are numbers (or days), too many different ones to be groups; a few may be words."""
     values = set(column.values()) - {NOTHING}
-    return len(values) > FEW_VALUES and all(_number(value) is not None for value in values)
+    return len(values) > FEW_VALUES and sum(_number(value) is not None for value in values) >= MEASURED * len(values)
 
 
 def numbers(column: Column) -> dict[str, float]:
-    """The numbers of a column, by case id."""
+    """The numbers of a column, by case id; a day (2020-07-01) as years (2020.5)."""
     found = {case_id: _number(value) for case_id, value in column.items()}
     return {case_id: value for case_id, value in found.items() if value is not None}
 
 
 def is_group(column: Column, cases: Sequence[Case]) -> bool:
     """Whether its few values each stand for several patients on average: no names, no numbers."""
-    values = set(column.values())
-    return 1 < len(values) <= min(FEW_VALUES, len({case.patient for case in cases}) // 2)
+    values, patients = len(set(column.values())), len({case.patient for case in cases})
+    return 1 < values <= max(min(FEW_VALUES, patients // 2), min(MANY_VALUES, patients // PATIENTS_OF_MANY))
 
 
 def restates(column: Column, labels: Mapping[str, str]) -> bool:
@@ -89,6 +98,7 @@ def _acquisition(case: Case, headers: Mapping[ImageRef, Header]) -> Column:
     sizes = [size for size in grid.shape if size > 1] or [1]
     known = {
         "image size": " x ".join(map(str, sizes)),
+        "voxels of the image": str(prod(sizes)),
         "type of voxels": header.stored,
         "channels of the file": str(header.channels),
         "kind of file": ref.path.name[len(stem(ref.path)) :],
@@ -107,6 +117,15 @@ def _plain(text: str) -> str:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        value = float(text)
+    except ValueError:
+        return _years(text)
+    return value if isfinite(value) else None
+
+
+def _years(text: str) -> float | None:
+    try:
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day.year + (day.timetuple().tm_yday - 1) / 365.25

@@ -46,10 +46,13 @@ def tested(cases: Sequence[Case], targets: Mapping[str, str], columns: Mapping[s
     raw: list[tuple[str, Association, str]] = []
     for name, column in columns.items():
         if is_number(column):
-            raw.append((name, *_compared(known, targets, numbers(column))))
+            measured = numbers(column)
+            raw.append((name, *_compared(known, targets, measured)))
+            given = {case.id: "yes" if case.id in measured else "no" for case in known}
+            if len(set(given.values())) > 1:
+                raw.append((f"whether {name} is given", *_counted(known, targets, given)))
         elif is_group(column, known):
-            table, rows, values = counts(known, targets, column)
-            raw.append((name, cramers_v(table), _in_words(table, rows, values)))
+            raw.append((name, *_counted(known, targets, column)))
     corrected = holm([association.p for _, association, _ in raw])
     results = [
         Tested(name, association, p, words) for (name, association, words), p in zip(raw, corrected, strict=True)
@@ -113,6 +116,11 @@ def counts(
     return table, rows, values
 
 
+def _counted(cases: Sequence[Case], targets: Mapping[str, str], column: Column) -> tuple[Association, str]:
+    table, rows, values = counts(cases, targets, column)
+    return cramers_v(table), _in_words(table, rows, values)
+
+
 def _compared(
     cases: Sequence[Case], targets: Mapping[str, str], values: Mapping[str, float]
 ) -> tuple[Association, str]:
@@ -122,7 +130,7 @@ def _compared(
         if case.id in values:
             found[targets[case.id]][case.patient].append(values[case.id])
     groups = {target: np.array([np.mean(own) for own in people.values()]) for target, people in sorted(found.items())}
-    words = ", ".join(f"median {np.median(group):.4g} in {target}" for target, group in groups.items())
+    words = ", ".join(f"median {np.median(group):.6g} in {target}" for target, group in groups.items())
     return rank_difference(list(groups.values())), words
 
 

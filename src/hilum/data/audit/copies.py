@@ -47,7 +47,7 @@ class Pair:
     """Two images that show the same. `score` is 1 for the same voxels, else how alike their finest detail is.
 
     Once turned by `orientation`, the second shows point scale * x + shift where the first shows x (-1 to 1 along each
-    axis); both are None for volumes that were compared as they are.
+    axis); both are empty where no alignment was needed.
     """
 
     first: Scan
@@ -115,12 +115,22 @@ def _near(scans: Sequence[Scan], looks: Mapping[ImageRef, Look]) -> list[Pair]:
         drawn = [torch.from_numpy(_thumbnail(looks[scan.ref])) for scan in members]
         if len(drawn) < 2:
             continue
-        small = torch.cat([smaller(image[None], SIDE[axes]) for image in drawn])
-        likely = [pair for pair in candidates(small) if pair.score >= PROMISING.get(_size(pair, drawn), 0)]
+        likely = [
+            pair for pair in candidates(_small(drawn, SIDE[axes])) if pair.score >= PROMISING.get(_size(pair, drawn), 0)
+        ]
         for candidate, alignment in zip(likely, align(drawn, likely), strict=True):
             if abs(alignment.score) >= COPY[_size(candidate, drawn)] and _plausible(alignment):
                 found.append(_near_pair(members, candidate, alignment))
     return sorted(found, key=lambda pair: -pair.score)
+
+
+def _small(drawn: Sequence[torch.Tensor], side: int) -> torch.Tensor:
+    """Thumbnails of several sides as (N, *square) of one side."""
+    small = torch.empty(len(drawn), *[side] * drawn[0].ndim)
+    for own in {len(image) for image in drawn}:
+        members = [index for index, image in enumerate(drawn) if len(image) == own]
+        small[members] = smaller(torch.stack([drawn[index] for index in members]), side)
+    return small
 
 
 def _size(pair: Candidate, drawn: Sequence[torch.Tensor]) -> tuple[int, int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,18 @@ def mask_look(ref: ImageRef) -> Look:
     labels = read_mask(ref).tensor.numpy()
     pixels = labels.astype(np.float32)
     return Look(_hash(pixels), _heap(pixels), pixels.shape[1:], None, tuple(np.unique(labels)[:MANY].tolist()))
+
+
+def turned_hashes(ref: ImageRef) -> Iterator[str]:
+    """The `voxels` of an image mirrored and turned by 90 degrees in every way.
+
+    Raises DataError where it cannot be read.
+    """
+    pixels = read(ref).tensor.numpy()
+    for axes in itertools.permutations((1, 2, 3)):
+        turned = pixels.transpose(0, *axes)
+        for i, j, k in itertools.product((1, -1), repeat=3):
+            yield _hash(turned[:, ::i, ::j, ::k])
 
 
 def upright(volume: Volume) -> Tensor:

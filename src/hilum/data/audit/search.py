@@ -27,8 +27,8 @@ LIKELY = 0.65
 """Pairs whose components correlate less are no candidates (planted copies: 0.74 or more)."""
 NEIGHBOURS = 3
 """Candidates that an image has at most, the most alike ones."""
-BLOCK = 2048
-"""Images that are compared with all others at a time, which bounds the memory."""
+BLOCK = 1024
+"""Images that are compared with as many others at a time, which bounds the memory."""
 
 Orientation = tuple[int, bool]
 """Quarter turns of an image, then whether it is mirrored. For a volume: which axes are mirrored, as bits, and False."""
@@ -79,25 +79,38 @@ def candidates(thumbnails: Tensor) -> list[Candidate]:
     """Pairs that could be copies, of thumbnails (N, *square) of one size; each pair once, with its best placement.
 
     Thumbnails are compared by the leading components of their local detail: N^2 products of 128 numbers for each of 32
-    placements of images (64 of volumes): seconds for 5 000.
+    placements of images (64 of volumes). That is seconds for 5 000, and grows with the square; the memory with N.
     """
     axes = thumbnails.ndim - 1
     images = detail(smaller(thumbnails, SIDE[axes]), *BAND)
     basis = _components(images)
-    queries = _unit(images.flatten(1) @ basis.T)
-    pairs: dict[tuple[int, int], float] = {}
-    for start in range(0, len(queries), BLOCK):
-        rows = queries[start : start + BLOCK]
-        best = torch.full((len(rows), len(images)), -1.0)
-        for _, bank in _placements(images, basis):
-            torch.maximum(best, (rows @ bank.T).abs_(), out=best)
-        best[torch.arange(len(rows)), torch.arange(start, start + len(rows))] = -1.0
-        values, others = best.topk(min(NEIGHBOURS, len(images)), dim=1)
-        for row, column in (values > LIKELY).nonzero().tolist():
-            first, second, value = start + row, int(others[row, column]), float(values[row, column])
-            key = (min(first, second), max(first, second))
-            pairs[key] = max(pairs.get(key, 0.0), value)
+    values, others = _nearest(images, basis)
+    pairs = {
+        (min(row, other), max(row, other))
+        for row, column in (values > LIKELY).nonzero().tolist()
+        for other in [int(others[row, column])]
+    }
     return _placed(sorted(pairs), images, basis)
+
+
+def _nearest(images: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
+    """For each image, how alike the NEIGHBOURS most alike others are in their best placement, and which they are."""
+    queries = _unit(images.flatten(1) @ basis.T)
+    values = torch.full((len(images), NEIGHBOURS), -1.0)
+    others = torch.zeros(len(images), NEIGHBOURS, dtype=torch.long)
+    for left in range(0, len(images), BLOCK):
+        banks = [bank for _, bank in _placements(images[left : left + BLOCK], basis)]
+        for top in range(0, len(images), BLOCK):
+            rows = slice(top, top + BLOCK)
+            alike = torch.zeros(len(queries[rows]), len(banks[0]))
+            for bank in banks:
+                torch.maximum(alike, (queries[rows] @ bank.T).abs_(), out=alike)
+            if top == left:
+                alike.fill_diagonal_(-1.0)
+            new, which = alike.topk(min(NEIGHBOURS, len(banks[0])), dim=1)
+            values[rows], chosen = torch.cat([values[rows], new], dim=1).topk(NEIGHBOURS, dim=1)
+            others[rows] = torch.cat([others[rows], which + left], dim=1).gather(1, chosen)
+    return values, others
 
 
 def _placed(pairs: list[tuple[int, int]], images: Tensor, basis: Tensor) -> list[Candidate]:

@@ -36,16 +36,17 @@ def cramers_v(table: npt.NDArray[np.float64]) -> Association:
     rows, columns = table.shape
     total = table.sum()
     if min(rows, columns) < 2 or total < 2:
-        return Association(0.0, "V 0.00", 1.0)
+        return Association(0.0, "Cramer's V 0.00", 1.0)
     expected = np.outer(table.sum(1), table.sum(0)) / total
     statistic = float(((table - expected) ** 2 / expected).sum())
     freedom = (rows - 1) * (columns - 1)
     phi = max(0.0, statistic / total - freedom / (total - 1))
     reduced = (size - (size - 1) ** 2 / (total - 1) for size in (rows, columns))
     effect = min(1.0, float(np.sqrt(phi / max(min(reduced) - 1, 1e-9))))
+    told = f"Cramer's V {effect:.2f}"
     if np.mean(expected < SMALL_COUNT) > 0.2 or expected.min() < 1:
-        return Association(effect, f"V {effect:.2f}", _exact_p(table, statistic))
-    return Association(effect, f"V {effect:.2f}", float(chi2.sf(statistic, freedom)))
+        return Association(effect, told, _exact_p(table, statistic))
+    return Association(effect, told, float(chi2.sf(statistic, freedom)))
 
 
 def _exact_p(table: npt.NDArray[np.float64], statistic: float) -> float:
@@ -82,7 +83,8 @@ def rank_difference(groups: Sequence[npt.NDArray[np.float64]]) -> Association:
         below = float(mannwhitneyu(groups[0], groups[1]).statistic) / (len(groups[0]) * len(groups[1]))
         auc = max(below, 1 - below)
         return Association(2 * auc - 1, f"AUC {auc:.2f}", float(p))
-    squared = max(0.0, (float(statistic) - len(groups) + 1) / (len(pooled) - len(groups)))
+    spare = max(1, len(pooled) - len(groups))  # with as many groups as values there is nothing to compare
+    squared = max(0.0, (float(statistic) - len(groups) + 1) / spare)
     return Association(squared**0.5, f"epsilon squared {squared:.2f}", float(p))
 
 

@@ -31,7 +31,7 @@ def _within_a_case(pair: Pair) -> Finding:
         "two channels show the same",
         pair.first.case.id,
         str(pair.second.ref),
-        received=f"{_how(pair)} as {pair.first.ref.path.name}",
+        received=_likeness(pair, pair.first.ref.path.name),
         expected="another modality",
         fix="name the right file for each channel",
     )
@@ -39,10 +39,12 @@ def _within_a_case(pair: Pair) -> Finding:
 
 def _shared(pair: Pair) -> Finding:
     first, second = _in_order(pair)
-    where, fix = "", "leave one of them out, or see which of the two is right"
+    where, fix = "", "leave one of them out"
     if pair.across_parts:
         where = f" in {first.part} and {second.part}"
         fix = "what is learnt from one is scored on the other: give both one patient, or leave one out"
+        if not pair.across_patients:
+            fix = "what is learnt from one is scored on the other: leave one out"
     elif pair.across_patients:
         where, fix = " of two patients", "give both one patient, or leave one out"
     return Finding(
@@ -50,8 +52,7 @@ def _shared(pair: Pair) -> Finding:
         f"{NAMES[pair.how]}{where}",
         second.case.id,
         str(second.ref),
-        received=f"{_how(pair)} as case {first.case.id}{_whose(first, second)}",
-        expected="an image of its own",
+        received=_likeness(pair, f"case {first.case.id}") + _whose(pair, first, second),
         fix=fix,
     )
 
@@ -78,13 +79,13 @@ def _conflict(pair: Pair, looks: Mapping[ImageRef, Look]) -> Finding | None:
     )
 
 
-def _how(pair: Pair) -> str:
+def _likeness(pair: Pair, other: str) -> str:
     if pair.how == "identical":
-        return "the same voxels"
+        return f"the same voxels as {other}"
     if pair.how == "turned":
-        return "the same voxels in another order of rows and columns"
-    words = f" ({pair.words})" if pair.words else ""
-    return f"the same picture{words}, {pair.score:.3f} alike"
+        return f"the same voxels as {other}, its rows or columns in another order"
+    words = f", {pair.words}" if pair.words else ""
+    return f"{pair.score:.3f} like {other}{words}"
 
 
 def _in_order(pair: Pair) -> tuple[Scan, Scan]:
@@ -93,11 +94,13 @@ def _in_order(pair: Pair) -> tuple[Scan, Scan]:
     return first, second
 
 
-def _whose(first: Scan, second: Scan) -> str:
-    """Patients and parts of both: " (patient 61 in train), here patient 71 in val"."""
+def _whose(pair: Pair, first: Scan, second: Scan) -> str:
+    """Patients and parts of both, where known and not said by the kind: " (patient 61), here patient 71"."""
     told = []
     for scan in (first, second):
-        known = first.case.patient != second.case.patient and scan.case.patient != scan.case.id
-        words = (f"patient {scan.case.patient}" if known else "", f"in {scan.part}" if scan.part else "in no part")
-        told.append(" ".join(word for word in words if word))
-    return f", both {told[0]}" if told[0] == told[1] else f" ({told[0]}), here {told[1]}"
+        known = pair.across_patients and scan.case.patient != scan.case.id
+        part = "" if pair.across_parts else f"in {scan.part}" if scan.part else "in no part"
+        told.append(" ".join(word for word in (f"patient {scan.case.patient}" if known else "", part) if word))
+    if told[0] == told[1]:
+        return f", both {told[0]}" if told[0] else ""
+    return f" ({told[0]}), here {told[1]}"

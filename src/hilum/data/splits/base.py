@@ -8,9 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Self, get_args
 
 from hilum.case import Case
+from hilum.data.splits.people import named_persons, persons
 from hilum.errors import DataError, SplitError, nearest
 from hilum.registry import Component
 from hilum.sources.tables import Table, read_table
@@ -18,11 +20,18 @@ from hilum.sources.tables import Table, read_table
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 COLUMNS = ("case_id", "patient_id", "part", "fold")
+SPELT_ALIKE = (
+    "Ids that differ in case, zeros, blanks or separators alone count as one patient: "
+    "give one person one id, and two people ids that differ in more"
+)
 
 
 @dataclass(frozen=True)
 class Split:
     """Cases by part, sorted by id. Raises SplitError where a patient, a case or an image is in two parts.
+
+    Spellings of one id (P1, p01) count as one patient. Copies and pickles are checked as well, and nothing can be
+    added later.
 
     `one_patient` marks the single exception: a cohort of one patient, cut into contiguous blocks of scans; `notes` then
     says in every report that its scores are no evidence about other patients.
@@ -40,22 +49,16 @@ class Split:
             raise SplitError(f"{received_part(unknown[0])}; every case belongs to one of these")
         # Sorted, so that neither the rows of a table nor a split read back can change the order of samples.
         parts = {part: tuple(sorted(self.parts.get(part, ()), key=lambda case: case.id)) for part in PARTS}
-        object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "parts", MappingProxyType(parts))  # nobody adds a case later, unseen by these checks
         _refuse_repeated_cases(parts)
-        owners: dict[str, list[Part]] = defaultdict(list)
-        for part, cases in parts.items():
-            for patient in {case.patient for case in cases}:
-                owners[patient].append(part)
-        shared = sorted(patient for patient, found in owners.items() if len(found) > 1)
-        if shared and not (self.one_patient and len(owners) == 1):
-            first = ", ".join(f"{patient} ({' and '.join(owners[patient])})" for patient in shared[:5])
-            raise SplitError(
-                f"patients in more than one part: {len(shared)}, such as {first}. "
-                "All scans of a patient belong to one part"
-            )
+        _refuse_shared_patients(parts, one_patient=self.one_patient)
         _refuse_repeated_images(parts)
         if not parts["train"]:
             raise SplitError("no case is left for training: lower the shares of val and test, or add patients")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[Part, tuple[Case, ...]], int | None, tuple[str, ...], bool]]:
+        # A copy, or what comes out of a pickle, is made anew, so that it is checked as well.
+        return type(self), (dict(self.parts), self.fold, self.notes, self.one_patient)
 
     def part(self, part: Part) -> tuple[Case, ...]:
         """The cases of a part, in the order of their ids."""
@@ -125,7 +128,7 @@ def restore(table: Path, cases: Sequence[Case], *, notes: tuple[str, ...]) -> Sp
         part: tuple(known[row["case_id"]] for row in rows if row["part"] == part) for part in PARTS
     }
     fold = next((int(text) for text in folds if text), None)
-    one_patient = len({row["patient_id"] for row in rows}) == 1
+    one_patient = len(set(named_persons(case for found in parts.values() for case in found).values())) == 1
     return Split(parts, fold=fold, notes=notes, one_patient=one_patient)
 
 
@@ -162,8 +165,9 @@ def received_part(part: str) -> str:
 
 
 def by_patient(cases: Sequence[Case], assigned: Mapping[str, Part]) -> dict[Part, tuple[Case, ...]]:
-    """Cases by the part that their patient was assigned to; those without one are left out."""
-    return {part: tuple(case for case in cases if assigned.get(case.patient) == part) for part in PARTS}
+    """Cases by the part that their patient, under whatever spelling, was assigned to; those without are left out."""
+    person = persons(cases)
+    return {part: tuple(case for case in cases if assigned.get(person[case.patient]) == part) for part in PARTS}
 
 
 def _refuse_repeated_cases(parts: Mapping[Part, Sequence[Case]]) -> None:
@@ -174,6 +178,24 @@ def _refuse_repeated_cases(parts: Mapping[Part, Sequence[Case]]) -> None:
                 where = f"both in {seen[case.id]} and in {part}" if seen[case.id] != part else f"twice in {part}"
                 raise SplitError(f"case {case.id} is {where}: a case belongs to one part, once")
             seen[case.id] = part
+
+
+def _refuse_shared_patients(parts: Mapping[Part, Sequence[Case]], *, one_patient: bool) -> None:
+    """Raise SplitError where a patient is in two parts, under one id or under two spellings of it."""
+    person = named_persons(case for cases in parts.values() for case in cases)
+    spellings: dict[str, dict[Part, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for part, cases in parts.items():
+        for case in cases:
+            spellings[person[case.patient]][part].add(case.patient)
+    shared = [found for _, found in sorted(spellings.items()) if len(found) > 1]
+    if not shared or (one_patient and len(spellings) == 1):
+        return
+    ids = [sorted(set().union(*found.values())) for found in shared]
+    named = [f"{' or '.join(one)} ({' and '.join(found)})" for one, found in zip(ids, shared, strict=True)]
+    raise SplitError(
+        f"patients in more than one part: {len(shared)}, such as {', '.join(named[:5])}. "
+        "All scans of a patient belong to one part" + (f". {SPELT_ALIKE}" if any(len(one) > 1 for one in ids) else "")
+    )
 
 
 def _refuse_repeated_images(parts: Mapping[Part, Sequence[Case]]) -> None:

@@ -10,7 +10,6 @@ from hilum.case import Case
 from hilum.data.splits.base import Part, SplitConfig
 from hilum.data.splits.dealing import deal, exactly
 from hilum.data.splits.strata import ColumnConfig, Patient, patients_of, values_of
-from hilum.errors import SplitError
 from hilum.random import generator
 
 NO_VAL = "too few patients for a val part: one is left to train on"
@@ -44,8 +43,7 @@ class DrawnConfig(SplitConfig):
         return patients_of(cases, labels, self.stratify)
 
     def _folds(self, patients: Sequence[Patient], folds: int, *, repeat: int = 0) -> dict[str, int]:
-        """The fold of each patient id. Raises SplitError where there are fewer patients than folds."""
-        refuse_fewer(patients, folds, "folds")
+        """The fold of each patient id; there are at least as many patients as folds."""
         rng = generator(self.seed, repeat, 0, "split")
         return deal(patients, fold_sizes(len(patients), folds), shares=[Fraction(1, folds)] * folds, rng=rng)
 
@@ -65,17 +63,6 @@ class DrawnConfig(SplitConfig):
 def fold_sizes(patients: int, folds: int) -> list[int]:
     """How many patients each fold gets: the first ones get one more where they do not divide evenly."""
     return [patients // folds + (fold < patients % folds) for fold in range(folds)]
-
-
-def refuse_fewer(patients: Sequence[Patient], folds: int, setting: str) -> None:
-    """Raise SplitError where there are fewer patients than folds; `setting` is the one to lower."""
-    count = len(patients)
-    if count >= folds:
-        return
-    mend = f"lower data.split.{setting}" + (f" to {count} at most" if count > 1 else "")
-    if count == 1:
-        mend = "{kind: holdout} cuts the scans of a single patient into contiguous blocks"
-    raise SplitError(f"{folds} {setting.replace('_', ' ')} need as many patients, received {count}: {mend}")
 
 
 def numbered(value: int, count: int, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import Self
 from hilum.case import Case
 from hilum.data.splits.base import Part, Split, by_patient
 from hilum.data.splits.drawn import DrawnConfig, Share
+from hilum.data.splits.people import persons
 from hilum.data.splits.strata import LABEL, ColumnConfig, patients_of
 from hilum.errors import SplitError, nearest
 from hilum.sources.base import listed
@@ -32,8 +33,9 @@ class LeaveOneGroupOutConfig(DrawnConfig, kind="leave_one_group_out"):
         groups = self._groups(cases)
         number = self._number(list(groups))
         held_out = groups[list(groups)[number]]
-        ids, patients = {case.id for case in held_out}, {case.patient for case in held_out}
-        others = [case for case in cases if case.patient not in patients]
+        person = persons(cases)
+        ids, patients = {case.id for case in held_out}, {person[case.patient] for case in held_out}
+        others = [case for case in cases if person[case.patient] not in patients]
         if not others:
             raise SplitError(
                 f"every patient has a scan with {self.by} '{list(groups)[number]}': nobody is left to train on; "
@@ -41,7 +43,7 @@ class LeaveOneGroupOutConfig(DrawnConfig, kind="leave_one_group_out"):
             )
         patients_left = patients_of(others, labels, self._columns(labels))
         assigned, notes = self._with_val(patients_left, self.val, draw=(number, 0))
-        absent = [case.id for case in cases if case.patient in patients and case.id not in ids]
+        absent = [case.id for case in cases if person[case.patient] in patients and case.id not in ids]
         if absent:
             left_out = (
                 f"{len(absent)} cases are in no part: their patients belong to the test part, "

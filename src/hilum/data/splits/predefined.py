@@ -31,10 +31,12 @@ class PredefinedConfig(SplitConfig, kind="predefined"):
         if self.file is None:
             if self.fold is not None:
                 raise SplitError("fold: the parts of a source have no folds; remove it, or give a file")
-            fold, given = None, {case.id: case.part for case in cases if case.part}
+            folds: Folds = {None: {case.id: case.part for case in cases if case.part}}
+            fold, given = None, folds[None]
             hint = "this source has no parts of its own: give data.split.file"
         else:
-            fold, given = self._chosen(_folds_of(self.file))
+            folds = _folds_of(self.file)
+            fold, given = self._chosen(folds)
             hint = f"add them to {self.file}"
         without = [case.id for case in cases if case.id not in given]
         if without:
@@ -45,7 +47,8 @@ class PredefinedConfig(SplitConfig, kind="predefined"):
         parts: dict[Part, tuple[Case, ...]] = {
             part: tuple(case for case in cases if given[case.id] == part) for part in PARTS
         }
-        return Split(parts, fold=fold, notes=self._absent(set(given) - {case.id for case in cases}))
+        notes = self._absent(set(given) - {case.id for case in cases})
+        return Split(parts, fold=fold, notes=(*notes, *_repeated(self.file, folds)))
 
     def runs(self, cases: Sequence[Case]) -> tuple[Self, ...]:
         """Every fold of the file."""
@@ -82,6 +85,17 @@ def _folds_of(file: Path) -> Folds:
     return _from_json(file) if file.suffix.lower() == ".json" else _from_table(file)
 
 
+def _repeated(file: Path | None, folds: Folds) -> tuple[str, ...]:
+    """The note on cases that are scored in several folds: tested, or where nothing is tested, chosen on."""
+    part = "test" if any("test" in parts.values() for parts in folds.values()) else "val"
+    counted = Counter(case_id for parts in folds.values() for case_id, own in parts.items() if own == part)
+    several = [case_id for case_id, count in counted.items() if count > 1]
+    if not several:
+        return ()
+    pooled = "scores pooled over the folds count them more than once"
+    return (f"{len(several)} cases are in the {part} part of several folds of {file}: {listed(several)}; {pooled}",)
+
+
 def _from_table(file: Path) -> Folds:
     rows = read_split_table(file, ("case_id", "part")).rows
     wrong = sorted({row.get("fold", "") for row in rows if not row.get("fold", "0").isdecimal()} - {""})
@@ -100,7 +114,7 @@ def _from_json(file: Path) -> Folds:
     """A list with a mapping a fold, from the names of parts to lists of case ids; as nnU-Net writes it."""
     expected = 'expected a list with {"train": [ids], "val": [ids]} for each fold, as nnU-Net writes it'
     try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
     except (OSError, ValueError) as error:
         raise SplitError(f"{file}: cannot be read ({error}); {expected}") from error
     if not isinstance(content, list) or not content:
@@ -115,6 +129,13 @@ def _from_json(file: Path) -> Folds:
             raise SplitError(f"{file}: {len(twice)} cases of fold {number} stand there more than once: {listed(twice)}")
         folds[number] = {str(case_id): str(part) for part, ids in fold.items() for case_id in ids}
     return folds
+
+
+def _each_once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """A mapping of JSON. Raises ValueError for a name that stands there twice, of which json would keep the last."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError(f"{listed([name for name, _ in pairs])}: a name stands there twice")
+    return dict(pairs)
 
 
 def _are_ids(ids: object) -> bool:

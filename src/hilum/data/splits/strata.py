@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from hilum.case import Case
+from hilum.data.splits.people import persons
 from hilum.errors import SplitError, nearest
 from hilum.settings import Settings
 
@@ -41,15 +42,16 @@ class Patient:
 def patients_of(
     cases: Sequence[Case], labels: Mapping[str, str], stratify: Sequence[str | ColumnConfig] | None
 ) -> list[Patient]:
-    """The patients of a cohort, sorted by id, whatever the order of the cases.
+    """The patients of a cohort, sorted by id, whatever the order of the cases; spellings of one id are one patient.
 
     A patient whose scans differ in a column has all their values together as one. None stands for the class, where
     there is one. Raises SplitError for columns that cannot be used.
     """
     columns = values_of(cases, labels, stratify)
     scans: dict[str, list[str]] = defaultdict(list)
+    person = persons(cases)
     for case in cases:
-        scans[case.patient].append(case.id)
+        scans[person[case.patient]].append(case.id)
     return [
         Patient(patient, tuple(_together(values[id_] for id_ in ids) for values in columns.values()), len(ids))
         for patient, ids in sorted(scans.items())
@@ -110,13 +112,14 @@ def _binned(cases: Sequence[Case], cells: Mapping[str, str], given: ColumnConfig
     import numpy as np
 
     numbers: dict[str, list[float]] = defaultdict(list)
+    person = persons(cases)
     for case in cases:
         cell = cells[case.id]
         number = _number(cell)
         if cell and number is None:
             raise SplitError(f"stratify: '{given.column}' of case {case.id}: received '{cell}', expected a number")
         if number is not None:
-            numbers[case.patient].append(number)
+            numbers[person[case.patient]].append(number)
     # Sorted before they are summed, since the last bit of a sum depends on the order.
     means = {patient: float(np.mean(sorted(found))) for patient, found in numbers.items()}
     if not means:
@@ -125,7 +128,8 @@ def _binned(cases: Sequence[Case], cells: Mapping[str, str], given: ColumnConfig
     edges = sorted({float(edge) for edge in quantiles} - {min(means.values())})
     bins = {patient: int(np.searchsorted(edges, mean, side="right")) for patient, mean in means.items()}
     names = _bin_names(means, bins)
-    return {case.id: names[bins[case.patient]] if case.patient in bins else NONE for case in cases}
+    found = {case.id: bins.get(person[case.patient]) for case in cases}
+    return {case_id: NONE if number is None else names[number] for case_id, number in found.items()}
 
 
 def _bin_names(means: Mapping[str, float], bins: Mapping[str, int]) -> dict[int, str]:
