@@ -3,7 +3,8 @@
 usage: preparation.py TASK_FOLDER [NNUNET_FOLDER]    (or: make bench, which skips this one for want of data)
 
 Each measurement is a process of its own with two workers and an empty cache, and counts from the moment that everything
-is imported: reading, preparing, and whatever the tool does to keep the result. TASK_FOLDER has `dataset.json`, with
+is imported: reading, preparing, and whatever the tool does to keep the result on disk (once, for comparison, MONAI's
+cache in memory, which writes nothing). TASK_FOLDER has `dataset.json`, with
 voxels near 1 mm. NNUNET_FOLDER has `venv`, an environment with nnU-Net v2, `raw`, in which the task is Dataset004, and
 `pre`, where its plan lies (`nnUNetv2_plan_and_preprocess -d 4 -c 3d_fullres`).
 """
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -123,21 +125,31 @@ def work_hilum(task: Path, steps: Steps) -> Seconds:
         return timed(dataset.prepare)
 
 
-def work_monai_threads(task: Path) -> Seconds:
-    """Time to read and prepare all cases into memory, by MONAI's own threads."""
+def work_monai_memory(task: Path) -> Seconds:
+    """Time to read and prepare all cases into memory, by MONAI's own threads; nothing is written."""
     from monai.data import CacheDataset
 
     transform, cases = monai_transform(), cases_of(task)
     return timed(lambda: CacheDataset(cases, transform, num_workers=WORKERS, progress=False))
 
 
-def work_monai_processes(task: Path) -> Seconds:
-    """Time to read and prepare all cases once, by the worker processes of torch's loader."""
-    from monai.data import DataLoader, Dataset
+def work_monai_threads(task: Path) -> Seconds:
+    """Time to read and prepare all cases and to write them into MONAI's cache on disk, by threads."""
+    from monai.data import PersistentDataset
 
-    cases = Dataset(cases_of(task), monai_transform())
-    loader = DataLoader(cases, batch_size=1, collate_fn=lambda batch: batch, num_workers=WORKERS)
-    return timed(lambda: deque(loader, maxlen=0))
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
+        cases = PersistentDataset(cases_of(task), monai_transform(), cache_dir=folder)
+        return timed(lambda: deque(pool.map(cases.__getitem__, range(len(cases))), maxlen=0))
+
+
+def work_monai_processes(task: Path) -> Seconds:
+    """The same by the worker processes of torch's loader."""
+    from monai.data import DataLoader, PersistentDataset
+
+    with tempfile.TemporaryDirectory() as folder:
+        cases = PersistentDataset(cases_of(task), monai_transform(), cache_dir=folder)
+        loader = DataLoader(cases, batch_size=1, collate_fn=lambda batch: batch, num_workers=WORKERS)
+        return timed(lambda: deque(loader, maxlen=0))
 
 
 def timed(work: Callable[[], object]) -> Seconds:
@@ -213,6 +225,7 @@ def differences_to_nnunet(task: Path, nnunet: Path) -> str:
 WORK: dict[str, Callable[[Path], Seconds]] = {
     "hilum": lambda task: work_hilum(task, AS_MONAI),
     "hilum, cropped": lambda task: work_hilum(task, AS_NNUNET),
+    "MONAI, memory only": work_monai_memory,
     "MONAI, threads": work_monai_threads,
     "MONAI, processes": work_monai_processes,
 }

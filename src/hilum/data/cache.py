@@ -8,6 +8,7 @@ import time
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from hilum.data.stored import PART, SUFFIX
 from hilum.errors import DataError
@@ -54,12 +55,17 @@ class Room:
         self.bound_bytes = bound_bytes
         self._seen_bytes: int | None = None
         self._written_bytes = 0
+        self._lock = Lock()
 
     def make(self, num_bytes: int, *, used: Container[str]) -> None:
         """Make room for a file of this size by deleting old ones, but none whose name is in `used`.
 
         Raises CacheFullError where that is not enough.
         """
+        with self._lock:
+            self._make(num_bytes, used)
+
+    def _make(self, num_bytes: int, used: Container[str]) -> None:
         bound = self.bound_bytes
         if self._seen_bytes is None or (bound is not None and self._written_bytes > LOOK_AGAIN_SHARE * bound):
             self._look()

@@ -73,8 +73,7 @@ class Fit:
         if not loss.needs_fit:
             return loss
         problem = self.store.problem
-        key = self._key(self.store, "targets")
-        counts = self._remembered(key, lambda: self._all("counting targets", self._counted))
+        counts = self._remembered(self.store, "targets", lambda: self._all("counting targets", self._counted))
         inside, seen = np.array(counts, dtype=np.int64).sum(axis=0)
         return loss.fitted_to(inside, seen, problem)
 
@@ -89,7 +88,7 @@ class Fit:
                 measured = self._all(f"measuring for '{step.kind}'", lambda case: self._measured(case, before, step))
             return step.fitted_to(measured).model_dump(mode="json")
 
-        found = parse("prepare", self._remembered(self._key(store, "step"), fitted))
+        found = parse("prepare", self._remembered(store, "step", fitted))
         assert isinstance(found, PrepareConfig)
         return found
 
@@ -153,13 +152,16 @@ class Fit:
             digest.update(f"{case.id}\0{store.key(case)}\n".encode())
         return digest.hexdigest()
 
-    def _remembered(self, key: str, find: Callable[[], Found]) -> Found:
-        """What was found before under this key, else what `find` gives, which is remembered where that is possible."""
+    def _remembered(self, store: Store, purpose: str, find: Callable[[], Found]) -> Found:
+        """What was found before in the same data, else what `find` gives, remembered where that is possible."""
+        key = self._key(store, purpose)
         file = self.store.folder / f"fit-{key}.json"
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # none, or damaged
             known: Found = json.loads(file.read_text(encoding="utf-8"))["found"]
             return known
         found = find()
+        if self._key(store, purpose) != key:
+            raise DataError("files of training cases changed while they were measured: start again once they are whole")
         with contextlib.suppress(OSError):
             write_whole(file, json.dumps({"found": found}).encode())
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,17 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Itera
         finally:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(threads)  # a thread's own number is also what threads started later begin with
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Torch computes in this thread only: with several, sums are rounded otherwise, as many ways as there are cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def usable_cores() -> int:

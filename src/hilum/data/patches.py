@@ -19,8 +19,11 @@ def structure_voxels(
     At most MAX_VOXELS_KEPT of them, spread over the whole structure.
     """
     found: dict[int, npt.NDArray[np.int32]] = {}
+    # One look at the whole mask: the structures are a small part of it, and there may be many of them.
+    anywhere = np.flatnonzero(target[0] >= min(foreground)) if exclusive and foreground else np.empty(0, np.intp)
+    shown = target[0].ravel()[anywhere] if exclusive else anywhere
     for index in foreground:
-        flat = np.flatnonzero(target[0] == index if exclusive else target[index] == 1)
+        flat = anywhere[shown == index] if exclusive else np.flatnonzero(target[index] == 1)
         if len(flat):
             spread = np.linspace(0, len(flat) - 1, min(len(flat), MAX_VOXELS_KEPT)).round().astype(np.int64)
             spots = np.unravel_index(flat[spread], target.shape[1:])

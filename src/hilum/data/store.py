@@ -14,13 +14,14 @@ from pathlib import Path
 from hilum.case import Case
 from hilum.data.cache import Room, touch
 from hilum.data.hashes import Hashes, file_sha256, refs
+from hilum.data.parallel import alone
 from hilum.data.prepared import Prepared, prepare_case
 from hilum.data.stored import SUFFIX, as_bytes, open_mapped, write
 from hilum.errors import DataError
 from hilum.prepare.base import PrepareConfig
 from hilum.problem import Problem
 
-FORMAT = "4"
+FORMAT = "5"
 """Raised whenever the file holds something else."""
 CODE = (
     "volume.py",
@@ -82,13 +83,16 @@ class Store:
         where the folder cannot be written or is full.
         """
         if not self.keeps(case):
-            return prepare_case(case, self.problem, self.steps)
+            return self._prepare(case)
         self._make_folder(case)
-        file = self.folder / f"{self.key(case)}{SUFFIX}"
+        key = self.key(case)
+        file = self.folder / f"{key}{SUFFIX}"
         opened = self._opened(case, file)
         if opened is not None:
             return opened
-        prepared = prepare_case(case, self.problem, self.steps)
+        prepared = self._prepare(case)
+        if self.key(case) != key:  # what was read is not what the name of the file would stand for
+            raise DataError(f"case {case.id}: its files changed while they were read: start again once they are whole")
         content = as_bytes(prepared)
         self._room.make(len(content), used=self._used)
         self._used.add(file.name)
@@ -106,6 +110,11 @@ class Store:
         for ref in refs(case):
             digest.update(f"{self.hashes.of_image(ref)}\0{ref.key}\0{ref.index}\n".encode())
         return digest.hexdigest()
+
+    def _prepare(self, case: Case) -> Prepared:
+        """The case prepared by one thread, whatever the run has, so that runs agree on it to the last bit."""
+        with alone():
+            return prepare_case(case, self.problem, self.steps)
 
     def _opened(self, case: Case, file: Path) -> Prepared | None:
         """The case from its file; None where there is none, or with a warning where it is damaged."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SUFFIX, PART = ".safetensors", ".part"
 """What the names of whole files and of those being written end in."""
+ABOUT = "about"
+"""The entry of the file's metadata that holds, as JSON, what is no array."""
 
 
 def as_bytes(prepared: Prepared) -> bytes:
@@ -32,12 +34,9 @@ def as_bytes(prepared: Prepared) -> bytes:
     }
     arrays["image"] = prepared.image
     arrays["target"] = np.array([target], dtype=np.int16) if isinstance(target, int) else _smallest(target)
-    meta = {
-        "affine": json.dumps(prepared.grid.affine.tolist()),
-        "unit": prepared.grid.unit,
-        "findings": stored_findings(prepared),
-    }
-    return save(arrays, metadata=meta)
+    grid = prepared.grid
+    about = {"affine": grid.affine.tolist(), "unit": grid.unit, "findings": stored_findings(prepared)}
+    return save(arrays, metadata={ABOUT: json.dumps(about)})  # several entries would stand in any order
 
 
 def write(content: bytes, file: Path) -> None:
@@ -49,8 +48,9 @@ def write(content: bytes, file: Path) -> None:
     try:
         part.write_bytes(content)
         part.replace(file)
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
 
 
 def open_mapped(case: Case, file: Path) -> Prepared:
@@ -62,13 +62,13 @@ def open_mapped(case: Case, file: Path) -> Prepared:
     from safetensors import safe_open
 
     with safe_open(str(file), framework="pt") as stored:  # numpy's own way would read it all
-        meta = stored.metadata()
+        about = json.loads(stored.metadata()[ABOUT])
         arrays = {name: stored.get_tensor(name).numpy() for name in stored.keys()}  # noqa: SIM118 (no mapping)
     image, target = arrays.pop("image"), arrays.pop("target")
-    unit: Unit = "pixel" if meta["unit"] == "pixel" else "mm"
-    grid = Grid(image.shape[1:], np.array(json.loads(meta["affine"])), unit)
+    unit: Unit = "pixel" if about["unit"] == "pixel" else "mm"
+    grid = Grid(image.shape[1:], np.array(about["affine"]), unit)
     structures = {int(name.removeprefix("structure.")): spots for name, spots in sorted(arrays.items())}
-    findings = restored_findings(meta["findings"], case)
+    findings = restored_findings(about["findings"], case)
     return Prepared(case, image, int(target[0]) if target.ndim == 1 else target, structures, grid, findings)
 
 

@@ -33,8 +33,8 @@ def standardised(channel: Tensor, *, nonzero: bool = False) -> Tensor:
         return torch.zeros_like(channel)
     exact = values.double()  # float32 loses digits over millions of voxels
     mean = exact.mean()
-    std = (exact - mean).square_().mean().sqrt()
+    std = exact.sub_(mean).square_().mean().sqrt()  # in place: a volume of doubles takes long to allocate
     if std <= CONSTANT_SHARE * values.abs().max():
         return torch.zeros_like(channel)
-    scaled = (channel - mean) / std
+    scaled = (channel - mean).div_(std)
     return torch.where(channel != 0, scaled, channel) if nonzero else scaled

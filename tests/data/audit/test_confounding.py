@@ -17,7 +17,8 @@ def cohort(seed: int, patients: int = 60, *, scans: int = 3, follow_label: float
     The site is that of the label in a share `follow_label` of the patients.
     """
     draw = np.random.default_rng(seed)
-    cases, columns = [], {name: {} for name in ("site", "sex", "scanner", "age", "dose")}
+    cases: list[Case] = []
+    columns: Table = {name: {} for name in ("site", "sex", "scanner", "age", "dose")}
     for patient in range(patients):
         label = str(draw.choice(["sick", "well"], p=[0.35, 0.65]))
         own = {
