@@ -16,6 +16,7 @@ from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, Fault, HilumError, nearest
 from hilum.layers.presence import PresenceInput
 from hilum.losses.base import LossConfig
+from hilum.losses.deep_supervision import DeepSupervision
 from hilum.metrics.base import MetricConfig
 from hilum.networks.base import NetworkConfig
 from hilum.optim.optimizers import OptimizerConfig
@@ -129,6 +130,11 @@ class Experiment(Settings):
         planes = tuple(f"{name} is there" for name in problem.channels) if missing.presence else ()
         inner = self.network.build(replace(problem, channels=(*problem.channels, *planes)))
         return PresenceInput(inner, presence=missing.presence)
+
+    def build_loss(self, problem: Problem) -> nn.Module:
+        """The loss of what the network gives in training: logits of one resolution, or of several."""
+        loss = self.loss.build(problem)
+        return DeepSupervision(loss) if self.network.gives_several else loss
 
     def _fixed_size(self) -> tuple[int, ...] | None:
         if self.data.patch is not None:

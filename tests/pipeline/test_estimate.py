@@ -140,3 +140,21 @@ def test_a_network_that_does_not_suit_is_refused() -> None:
         step_cost(
             DenseNetConfig(), problem("classification", (16, 16)), size=(16, 16), batch_size=1, precision="float32"
         )
+
+
+def test_a_step_with_deep_supervision_costs_its_coarser_heads() -> None:
+    costs = [
+        step_cost(
+            UNetConfig(channels=(4, 5, 6, 7, 8), deep_supervision=deep),
+            problem("segmentation", (32, 32)),
+            size=(32, 32),
+            batch_size=2,
+            precision="float32",
+        )
+        for deep in (False, True)
+    ]
+    assert costs[1].parameters - costs[0].parameters == 2 * (5 + 1) + 2 * (6 + 1)
+    assert costs[1].multiply_adds - costs[0].multiply_adds == 2 * (5 * 2 * 16**2 + 6 * 2 * 8**2)
+    runtime = RuntimeConfig(device="cpu", precision="float32", threads=1).start(alone=True)
+    config = UNetConfig(channels=(2, 2, 2, 2), deep_supervision=True)
+    assert step_seconds(config, problem("segmentation", (16, 32)), size=(16, 32), batch_size=2, runtime=runtime) > 0

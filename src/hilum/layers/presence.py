@@ -18,8 +18,8 @@ class PresenceInput(nn.Module):
         self.network = network
         self.presence = presence
 
-    def forward(self, images: Tensor) -> Tensor:
-        """The answer of the network.
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The answer of the network, whatever its form.
 
         A channel with some NaN, or an image without any channel, is a defect and not a missing modality: its NaN stay,
         so that the loss shows them.

@@ -12,13 +12,19 @@ from hilum.registry import Component
 class NetworkConfig(Component, family="networks"):
     """A network that turns images (B, C, *spatial) into logits.
 
-    Logits are (B, num_outputs) for a classification and (B, num_outputs, *spatial) for a segmentation.
+    Logits are (B, num_outputs) for a classification and (B, num_outputs, *spatial) for a segmentation. In training a
+    network may give several of them as a tuple, finest resolution first: then `gives_several` is true.
     """
 
     task: ClassVar[Literal["classification", "segmentation"]] = "classification"
     """The kind of problem that the network answers."""
     needs_size: ClassVar[bool] = False
     """Whether the network can be built only for inputs of one size, which `Problem.size` then has to give."""
+
+    @property
+    def gives_several(self) -> bool:
+        """Whether training gives logits at several resolutions."""
+        return False
 
     def build(self, problem: Problem) -> nn.Module:
         """A new network for `problem`, its weights drawn from torch's global generator."""

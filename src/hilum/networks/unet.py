@@ -4,7 +4,7 @@ import math
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from hilum.layers.activations import Activation
@@ -14,6 +14,8 @@ from hilum.layers.norms import Norm
 from hilum.networks.base import NetworkConfig
 from hilum.problem import Problem
 
+LEVELS_SUPERVISED = 4
+"""Fewest levels of which one below the full resolution gives logits: the lowest two never do."""
 Stride = PositiveInt | tuple[PositiveInt, PositiveInt] | tuple[PositiveInt, PositiveInt, PositiveInt]
 
 
@@ -23,6 +25,9 @@ class UNet(nn.Module):
     Ronneberger et al. 2015 (doi:10.1007/978-3-319-24574-4_28), Cicek et al. 2016 (doi:10.1007/978-3-319-46723-8_49);
     with padded convolutions, strided convolutions down and normalisation, as Isensee et al. 2021
     (doi:10.1038/s41592-020-01008-z). Each axis of the image must be a multiple of the product of its strides.
+
+    With deep supervision it gives a tuple in training: logits of the full resolution, then those of each coarser level
+    of the decoder but the lowest. In evaluation it is the same network as without.
     """
 
     def __init__(
@@ -33,6 +38,7 @@ class UNet(nn.Module):
         channels: tuple[int, ...],
         strides: tuple[tuple[int, ...], ...],
         style: BlockStyle,
+        deep_supervision: bool = False,
     ) -> None:
         """Build one level for each of `channels`, top first, with `strides` between them (one fewer)."""
         super().__init__()
@@ -51,19 +57,30 @@ class UNet(nn.Module):
         # Logits of about unit size. Much smaller ones (a spread of 0.01) keep the body from learning for as long as it
         # takes the head to grow, and the prediction stays background meanwhile.
         nn.init.kaiming_normal_(self.head.weight, nonlinearity="linear")
+        # Last, so that all other weights are drawn as they are without.
+        coarser = channels[1:-2] if deep_supervision else ()
+        self.supervision = nn.ModuleList(CONVOLUTION[style.dims](width, out_channels, 1) for width in coarser)
+        for weight in (parameter for parameter in self.supervision.parameters() if parameter.ndim > 1):
+            nn.init.kaiming_normal_(weight, nonlinearity="linear")
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, out_channels, *spatial) for images (B, in_channels, *spatial)."""
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Logits (B, out_channels, *spatial) for images (B, in_channels, *spatial); a tuple in deep supervision."""
         features = images
         skips: list[Tensor] = []
+        decoded: list[Tensor] = []
         for block in self.encoder:
             features = block(features)
             skips.append(features)
         skips.pop()
         for up, block in zip(self.up, self.decoder, strict=True):
             features = block(torch.cat((skips.pop(), up(features)), dim=1))
+            if self.training and self.supervision:
+                decoded.append(features)
         logits: Tensor = self.head(features)
-        return logits
+        if not decoded:
+            return logits
+        coarser = decoded[-2:0:-1]
+        return (logits, *(head(level) for head, level in zip(self.supervision, coarser, strict=True)))
 
 
 class UNetConfig(NetworkConfig, kind="unet"):
@@ -86,6 +103,22 @@ class UNetConfig(NetworkConfig, kind="unet"):
     """Function after each normalisation."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability with which a feature at the end of a level is set to 0 in training."""
+    deep_supervision: bool = False
+    """Whether coarser levels of the decoder, all but the lowest, learn to give logits too: the loss is the mean over
+    the resolutions, each with half the weight of the finer one before it. Predictions take the finest alone."""
+
+    @field_validator("deep_supervision")
+    @classmethod
+    def _refuse_without_effect(cls, received: bool, info: ValidationInfo) -> bool:
+        levels = len(info.data.get("channels", (0,) * LEVELS_SUPERVISED))
+        if received and levels < LEVELS_SUPERVISED:
+            raise ValueError(f"false with {levels} levels in channels, or {LEVELS_SUPERVISED} levels and more")
+        return received
+
+    @property
+    def gives_several(self) -> bool:
+        """Whether training gives logits at several resolutions."""
+        return self.deep_supervision
 
     def build(self, problem: Problem) -> nn.Module:
         """A UNet with one output channel for each class or region. Raises ConfigError where `problem` does not suit."""
@@ -99,6 +132,7 @@ class UNetConfig(NetworkConfig, kind="unet"):
             channels=self.channels,
             strides=self.steps(problem.dims),
             style=style,
+            deep_supervision=self.deep_supervision,
         )
 
     def steps(self, dims: int) -> tuple[tuple[int, ...], ...]:

@@ -47,7 +47,7 @@ def try_steps(study: Study) -> StepTrial:
     augmenter = Augmenter(experiment.data.augment, seed=runtime.seed)
     forget_peak_memory(runtime.device)
     model = runtime.place(experiment.build_network(study.problem)).train()
-    loss = experiment.loss.build(study.problem).to(runtime.device)
+    loss = experiment.build_loss(study.problem).to(runtime.device)
     optimizer = experiment.optimizer.build(model)
     value, timed = float("nan"), list[float]()
     start = perf_counter()

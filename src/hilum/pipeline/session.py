@@ -109,7 +109,7 @@ def make_session(run: Run, study: Study, runtime: Runtime, *, stop: StopRequest)
     trainer = Trainer(
         runtime,
         model,
-        loss=experiment.loss.build(study.problem),
+        loss=experiment.build_loss(study.problem),
         optimizer=experiment.optimizer.build(model),
         schedule=experiment.schedule,
         settings=experiment.train,
