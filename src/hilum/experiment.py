@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field
 from torch import nn
 
 from hilum.case import Cohort
@@ -14,6 +14,7 @@ from hilum.config import Reading, inspect, validate
 from hilum.data.modalities import missing_faults
 from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, Fault, HilumError, nearest
+from hilum.inference.section import PredictConfig
 from hilum.layers.presence import PresenceInput
 from hilum.losses.base import LossConfig
 from hilum.losses.deep_supervision import DeepSupervision
@@ -29,17 +30,6 @@ from hilum.sources.base import cohort_for
 from hilum.tasks.base import TaskConfig
 from hilum.training.trainer import TrainConfig
 from hilum.yaml_text import Document, Location
-
-
-class PredictConfig(Settings):
-    """How whole images are predicted."""
-
-    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of a window that its neighbour covers too."""
-    flips: tuple[str | int, ...] = ()
-    """Axes along which mirrored views are averaged in, such as [left_right]; only where mirroring makes sense."""
-    batch_size: PositiveInt = 4
-    """Windows, or slices, of one case predicted together."""
 
 
 def _plain_name(name: str) -> str:
@@ -179,6 +169,7 @@ def section_faults(experiment: Experiment, problem: Problem) -> list[tuple[Locat
         *_loss_faults(experiment, problem),
         *_metric_faults(experiment, problem),
         *_monitor_faults(experiment),
+        *_predict_faults(experiment, problem),
     ]
 
 
@@ -231,6 +222,8 @@ def _checked(experiment: Experiment, reading: Reading[Experiment]) -> Found:
         yield from _metric_faults(experiment, problem)
     if reading.knows(("metrics",), ("train", "monitor")):
         yield from _monitor_faults(experiment)
+    if reading.knows(("predict",)):
+        yield from _predict_faults(experiment, problem)
 
 
 def _patch_faults(experiment: Experiment, problem: Problem) -> Found:
@@ -277,6 +270,10 @@ def _monitor_faults(experiment: Experiment) -> Found:
         hint = f"; did you mean '{close}'?" if close else ""
         message = f"received '{experiment.monitor}', expected one of the metrics {', '.join(columns)}{hint}"
         yield ("train", "monitor"), message
+
+
+def _predict_faults(experiment: Experiment, problem: Problem) -> Found:
+    return ((("predict", *where), message) for where, message in experiment.predict.faults(problem))
 
 
 def _load_plugins(document: Document) -> list[Fault]:

@@ -27,6 +27,7 @@ FAMILIES: dict[str, str] = {
     "networks": "hilum.networks",
     "losses": "hilum.losses",
     "metrics": "hilum.metrics",
+    "postprocess": "hilum.inference.postprocess",
     "optimizers": "hilum.optim",
     "schedules": "hilum.optim",
 }

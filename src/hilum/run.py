@@ -69,6 +69,11 @@ class Run:
         """Means, intervals and misses by part."""
         return self.folder / "summary.json"
 
+    @property
+    def postprocess(self) -> Path:
+        """The post-processing that was chosen on the validation patients, and what else was tried."""
+        return self.folder / "postprocess.json"
+
     def checkpoint(self, name: str) -> Path:
         """The checkpoint `best` or `last`."""
         return self.folder / "checkpoints" / f"{name}.pt"

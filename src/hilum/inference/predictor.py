@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hilum.data.modalities import with_missing
 from hilum.errors import ConfigError, DataError, nearest
 from hilum.formats.reading import read_image
+from hilum.inference.postprocess.apply import postprocessed
 from hilum.inference.restore import to_source
 from hilum.inference.windows import pad_to, predict_stack
 from hilum.problem import Problem
@@ -21,6 +22,7 @@ from hilum.volume import Grid, Volume
 
 if TYPE_CHECKING:
     from hilum.case import ImageRef
+    from hilum.inference.postprocess.base import PostprocessConfig
     from hilum.prepare.base import PrepareConfig
 
 CPU = torch.device("cpu")
@@ -53,6 +55,8 @@ class Predictor:
     """The only size that the network takes, where there is just one."""
     may_lack_channels: bool = False
     """Whether the network was trained for images that lack some of their channels."""
+    postprocess: Sequence[PostprocessConfig] = ()
+    """Steps on the label values of a segmentation, on the image's own grid."""
     device: torch.device = CPU
     """Where the network lies, and where windows are blended."""
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -83,7 +87,15 @@ class Predictor:
 
     def segment(self, image: Volume) -> Volume:
         """Label values (1, I, J, K) on the grid of `image`, in the smallest integer type, on the CPU."""
-        return to_source(self.probabilities(self.prepared(image)), image.grid, self.problem)
+        return self.labels(self.prepared(image), image.grid)
+
+    def labels(self, prepared: Volume, source: Grid) -> Volume:
+        """Label values (1, I, J, K) on the grid `source` from a prepared image, post-processed, on the CPU."""
+        labels = to_source(self.probabilities(prepared), source, self.problem)
+        if not self.postprocess:
+            return labels
+        values = postprocessed(labels.tensor[0].numpy(), source, steps=self.postprocess, problem=self.problem)
+        return Volume(torch.from_numpy(values)[None], source)
 
     def classify(self, image: Volume) -> Tensor:
         """Probabilities (num_outputs,), float32, on the CPU; of a 2D network on a volume, the mean over its slices."""
@@ -173,10 +185,10 @@ def coarsest_axis(grid: Grid) -> int:
 def mirrorings(axes: Sequence[str | int], names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     """All ways to mirror one or more of `axes`, as sets of indices: two axes give three, three give seven.
 
-    `axes` are indices or the names of the network's spatial axes, which `names` lists in order. Raises ConfigError
-    for an axis that there is not.
+    `axes` are indices or the names of the network's spatial axes, which `names` lists in order, or "all" of them.
+    Raises ConfigError for an axis that there is not.
     """
-    indices = sorted({_axis_index(axis, names) for axis in axes})
+    indices = sorted({_axis_index(axis, names) for axis in (names if axes == "all" else axes)})
     return tuple(chosen for count in range(1, len(indices) + 1) for chosen in itertools.combinations(indices, count))
 
 

@@ -52,7 +52,7 @@ def evaluate(
         there = ", ".join(name for name in PARTS if split.part(name))
         raise SplitError(f"the split of {run.folder} has no {part} part; it has {there}")
     predictor = restored.predictor(restored.experiment.runtime.start(alone=True))
-    metrics, notes = restored.experiment.metrics, [*cohort.notes, *split.notes]
+    metrics, notes = restored.experiment.metrics, [*cohort.notes, *split.notes, *restored.notes]
     if overrides:
         notes.append(f"scored with other settings than those of the run: {' '.join(overrides)}")
     rows = _score(run, cases, part, predictor=predictor, metrics=metrics)

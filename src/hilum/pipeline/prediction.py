@@ -66,6 +66,8 @@ def predict(
         say(f"no leakage: none of {len(cases)} cases is one of the {len({row.case_id for row in seen})} that it saw")
     predictor = restored.predictor(restored.experiment.runtime.start(alone=True))
     target = _output_folder(Path(output), Path(source), cases)
+    for note in restored.notes:
+        say(note)
     results: list[Row] = []
     failures: list[Row] = []
     with StopRequest() as stop:

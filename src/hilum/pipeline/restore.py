@@ -12,6 +12,7 @@ from torch import nn
 from hilum.errors import CheckpointError, ConfigError
 from hilum.experiment import Experiment, load
 from hilum.inference.predictor import Predictor, mirrorings
+from hilum.inference.section import PredictConfig
 from hilum.problem import Problem
 from hilum.run import Run
 from hilum.runtime import Runtime
@@ -31,6 +32,7 @@ class Restored:
     model: nn.Module
     facts: dict[str, Any]
     weights_sha256: str
+    notes: tuple[str, ...] = ()
 
     def predictor(self, runtime: Runtime) -> Predictor:
         """The network with its preparation, windows and precision."""
@@ -64,7 +66,26 @@ def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"{run.scored_checkpoint} does not fit the network of {run.config}: {error}") from error
-    return Restored(experiment, problem, tuple(facts["axes"]), model.eval(), facts, checkpoint.weights_sha256(weights))
+    weights_sha256 = checkpoint.weights_sha256(weights)
+    experiment, notes = _with_postprocess(experiment, run, weights_sha256)
+    return Restored(experiment, problem, tuple(facts["axes"]), model.eval(), facts, weights_sha256, notes)
+
+
+def _with_postprocess(experiment: Experiment, run: Run, weights_sha256: str) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment with the post-processing that was chosen for these weights, and what to say about it."""
+    note = ""
+    if experiment.predict.postprocess == "auto":
+        chosen = run.read_json(run.postprocess)
+        if chosen.get("weights_sha256") != weights_sha256:
+            note = ": not chosen for these weights, since the training has not ended with them"
+            chosen = {}
+        predict = {**experiment.predict.model_dump(mode="json"), "postprocess": chosen.get("steps", [])}
+        experiment = experiment.model_copy(update={"predict": PredictConfig.model_validate(predict)})
+        note = note or ", chosen on the validation patients"
+    steps = experiment.predict.steps
+    if not steps and not note:
+        return experiment, ()
+    return experiment, (f"post-processing{note}: {'; '.join(step.described for step in steps) or 'none'}",)
 
 
 def problem_from(facts: dict[str, Any]) -> Problem:
@@ -94,6 +115,7 @@ def make_predictor(
         window=experiment.data.patch.size if experiment.data.patch else None,
         overlap=experiment.predict.overlap,
         flips=mirrorings(experiment.predict.flips, axes),
+        postprocess=experiment.predict.steps,
         batch_size=experiment.predict.batch_size,
         multiple=max(factor(problem.dims)) if factor else 1,
         slice_axis=experiment.data.slice_axis,

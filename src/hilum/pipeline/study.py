@@ -151,6 +151,9 @@ def make_study(
     store = _fitted_store(experiment, train, channels, rehash=rehash, progress=progress)
     prepared = store.get(train[0])
     shape = prepared.image.shape[1:]
+    if experiment.predict.postprocess == "auto" and not split.part("val"):
+        fault = "received auto, which needs validation patients, and the split has none: name the steps instead"
+        raise ConfigError([Fault("configuration", "predict.postprocess", fault)])
     slice_axis = _slice_axis(experiment, shape, coarsest_axis(prepared.grid))
     problem = experiment.problem(channels, shape, slice_axis)
     frame = Frame.of(

@@ -15,6 +15,7 @@ from hilum.data.seen import seen_of, table_sha256
 from hilum.data.splits.base import restore as restore_split
 from hilum.errors import CheckpointError, ConfigError, TrainingError
 from hilum.experiment import load
+from hilum.pipeline.choosing import choose_postprocess
 from hilum.pipeline.found import placed
 from hilum.pipeline.provenance import hashes, provenance
 from hilum.pipeline.session import Session, make_session
@@ -133,6 +134,7 @@ def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say, overrides: 
             if overrides is not None:  # not before: settings that the checkpoint refuses must not stay in the folder
                 runtime.main_first(lambda: _join_lineage(run, study, overrides))
             _train(session, stop)
+            choose_postprocess(session, say=say)
         except Interrupted as interrupted:
             if runtime.is_main:
                 say(f"stopped by {interrupted}; continue with: hilum train --resume {run.folder}")

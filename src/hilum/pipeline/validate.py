@@ -21,7 +21,6 @@ from hilum.evaluation.summary import overall, summarise
 from hilum.formats.base import described
 from hilum.formats.reading import read_mask
 from hilum.inference.predictor import Predictor
-from hilum.inference.restore import to_source
 from hilum.metrics.base import CaseMetric, MetricConfig
 from hilum.pipeline.restore import make_predictor
 from hilum.pipeline.study import Study
@@ -89,7 +88,7 @@ class Validation:
             self._stop_if_asked()
             prepared, truth = self.dataset.prepared(index), _read_truth(case)
             volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
-            predicted = to_source(predictor.probabilities(volume), truth.grid, study.problem)
+            predicted = predictor.labels(volume, truth.grid)
             yield from _mask_rows(
                 case_key(case, "val", predictor),
                 truth=truth,

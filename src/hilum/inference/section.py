@@ -1,0 +1,46 @@
+"""The predict section of the YAML: how whole images are predicted."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PositiveInt
+
+from hilum.inference.postprocess.base import PostprocessConfig
+from hilum.problem import Problem
+from hilum.settings import Settings
+
+Steps = tuple[PostprocessConfig, ...]
+
+
+def _as_list(received: Any) -> Any:
+    return [received] if isinstance(received, dict) else received
+
+
+class PredictConfig(Settings):
+    """How whole images are predicted."""
+
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of a window that its neighbour covers too."""
+    flips: tuple[str | int, ...] | Literal["all"] = ()
+    """Axes along which mirrored views are averaged in, such as [left_right]; only where mirroring makes sense."""
+    batch_size: PositiveInt = 4
+    """Windows, or slices, of one case predicted together; mirrored views count too."""
+    postprocess: Annotated[
+        Literal["auto"] | Steps,
+        BeforeValidator(_as_list, json_schema_input_type=Literal["auto"] | PostprocessConfig | Steps),
+    ] = ()
+    """Changes of predicted structures on the image's own grid, in this order. Or auto: after training, those that raise
+    the mean Dice of the validation patients and lower that of no class are chosen and kept with the run."""
+
+    @property
+    def steps(self) -> Steps:
+        """The post-processing steps; none where they are yet to be chosen."""
+        return () if self.postprocess == "auto" else self.postprocess
+
+    def faults(self, problem: Problem) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """What does not suit the problem, each with its place in the section."""
+        if self.postprocess and problem.kind != "segmentation":
+            yield ("postprocess",), f"is for segmentation, the task is {problem.kind}: remove it"
+            return
+        for index, step in enumerate(self.steps):
+            yield from ((("postprocess", index), f"{step.kind}: {fault}") for fault in step.faults(problem))
