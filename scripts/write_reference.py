@@ -36,6 +36,7 @@ FAMILY_TITLES = {
     "networks": "`network`",
     "losses": "`loss`",
     "metrics": "`metrics`, a list",
+    "postprocess": "`predict.postprocess`, a list, or `auto`",
     "optimizers": "`optimizer`",
     "schedules": "`schedule`",
 }

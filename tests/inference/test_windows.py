@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hilum.inference.windows import WEIGHT_FLOOR, gaussian_weights, predict_stack, window_starts
+from hilum.inference.predictor import mirrorings
+from hilum.inference.windows import WEIGHT_FLOOR, gaussian_weights, pad_to, predict_stack, window_starts
 
 
 def two_classes(windows: Tensor) -> Tensor:
@@ -131,3 +133,33 @@ def test_half_precision_networks_are_accumulated_in_float32() -> None:
     found = predict_stack(lambda x: two_classes(x).bfloat16(), image[None], window=(4, 4), overlap=0.5, batch_size=8)[0]
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, two_classes(image[None])[0], rtol=0, atol=4e-3)  # bfloat16 has 8 bits
+
+
+@pytest.mark.parametrize(("shape", "window"), [((11, 7), (6, 4)), ((7, 9, 5), (4, 6, 8))])
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_mirrored_views_of_every_window_are_averaged_as_by_brute_force(
+    shape: tuple[int, ...], window: tuple[int, ...], batch_size: int
+) -> None:
+    """The network weighs every voxel by its place in the window, and by another along every axis."""
+    place = torch.rand(window, generator=torch.manual_seed(7))
+    sizes: list[int] = []
+
+    def placed(windows: Tensor) -> Tensor:
+        sizes.append(len(windows))
+        return (windows[:, :1] * place).sigmoid().expand(-1, 2, *window)
+
+    flips = mirrorings("all", [f"axis{axis}" for axis in range(len(window))])
+    assert len(flips) == 2 ** len(window) - 1
+    image = torch.randn(1, *shape, generator=torch.manual_seed(8))
+    found = predict_stack(placed, image[None], window=window, overlap=0.5, batch_size=batch_size, flips=flips)[0]
+    assert all(size == batch_size for size in sizes[:-1])
+    padded, inner = pad_to(image[None], window)
+    total, weight_sum = torch.zeros(2, *padded.shape[2:]), torch.zeros(padded.shape[2:])
+    starts = [window_starts(size, side, 0.5) for size, side in zip(padded.shape[2:], window, strict=True)]
+    for corner in itertools.product(*starts):
+        box: Any = (..., *(slice(start, start + side) for start, side in zip(corner, window, strict=True)))
+        part = padded[0][box]
+        views = [placed(part.flip([a + 1 for a in axes])[None])[0].flip([a + 1 for a in axes]) for axes in [(), *flips]]
+        total[box] += torch.stack(views).mean(0) * gaussian_weights(window)
+        weight_sum[box] += gaussian_weights(window)
+    torch.testing.assert_close(found, (total / weight_sum)[inner])

@@ -112,7 +112,7 @@ def test_scores_and_choice_are_those_of_brute_force(case: MakeCase) -> None:
 
 
 def test_each_patient_counts_once(case: MakeCase) -> None:
-    """Three scans of one patient gain and one of another loses: the mean of the scans rises, that of the patients falls."""
+    """Three scans of one patient gain and one of another loses: by scans the mean rises, by patients it falls."""
     speck, halves = truth(), truth()
     speck[10:12, 9, :] = 1
     halves[4, 1:6, 1:6] = 0  # the organ as predicted is in two parts

@@ -19,8 +19,8 @@ PADDING = 0.0
 
 Box = tuple[Any, ...]
 """Slices of the spatial axes after an ellipsis; Any, as their union is not what torch's annotations take."""
-Place = tuple[int, Box]
-"""One window: the image's index in the stack and the voxels that it covers."""
+Place = tuple[int, Box, tuple[int, ...]]
+"""One view of a window: the image's index in the stack, the voxels that it covers, and the dimensions mirrored."""
 
 
 def window_starts(size: int, window: int, overlap: float) -> list[int]:
@@ -59,28 +59,31 @@ def predict_stack(
     """Probabilities (N, num_outputs, *spatial), float32, of images of one shape (N, C, *spatial), in 2D or 3D.
 
     `network` turns windows (B, C, *window) into probabilities (B, num_outputs, *window). Windows of all images fill
-    batches together. Each of `flips` is a set of spatial axes: the mirrored window is predicted too and averaged in.
-    Images smaller than the window are padded evenly on both sides with `PADDING`, and the result is cropped back.
+    batches together. Each of `flips` is a set of spatial axes: the mirrored window is predicted too, in the same
+    batches, and the mean of the probabilities taken, which is that of an ensemble's members (Wang et al. 2019,
+    doi:10.1016/j.neucom.2019.01.103), where nnU-Net takes the mean of the logits. Images smaller than the window are
+    padded evenly on both sides with `PADDING`, and the result is cropped back.
     """
     padded, inner = pad_to(images, window)
     starts = [window_starts(size, side, overlap) for size, side in zip(padded.shape[2:], window, strict=True)]
-    places: list[Place] = [(index, box) for index in range(len(images)) for box in _boxes(starts, window)]
-    if len(places) == len(images):  # one window an image: nothing to blend, and no rounding from weighting
+    views = [(), *(tuple(axis - len(window) for axis in axes) for axes in flips)]
+    boxes = list(_boxes(starts, window))
+    places: list[Place] = list(itertools.product(range(len(images)), boxes, views))
+    if len(boxes) == 1:  # one window an image: nothing to blend, and no rounding from weighting
         weights = torch.ones(tuple(window), device=images.device)
     else:
         weights = gaussian_weights(window).to(images.device)
     total: Tensor | None = None
     for first in range(0, len(places), batch_size):
         batch = places[first : first + batch_size]
-        windows = torch.stack([padded[index][where] for index, where in batch])
-        probabilities = _mirrored_mean(network, windows, flips)
+        probabilities = network(torch.stack([padded[index][where].flip(axes) for index, where, axes in batch])).float()
         if total is None:
             total = probabilities.new_zeros((len(images), probabilities.shape[1], *padded.shape[2:]))
-        for (index, where), predicted in zip(batch, probabilities, strict=True):
-            total[index][where].addcmul_(predicted, weights)
+        for (index, where, axes), predicted in zip(batch, probabilities, strict=True):
+            total[index][where].addcmul_(predicted.flip(axes), weights)
     assert total is not None, "an image has at least one window"
     total = total[inner]
-    return total.div_(_weight_sum(weights, starts, padded.shape[2:])[inner])
+    return total.div_(_weight_sum(weights, starts, padded.shape[2:])[inner] * len(views))
 
 
 def pad_to(images: Tensor, window: Sequence[int]) -> tuple[Tensor, Box]:
@@ -102,15 +105,6 @@ def _boxes(starts: Sequence[Sequence[int]], window: Sequence[int]) -> Iterator[B
     """The voxels of each window, last axis fastest."""
     for corner in itertools.product(*starts):
         yield (..., *(slice(start, start + side) for start, side in zip(corner, window, strict=True)))
-
-
-def _mirrored_mean(network: Callable[[Tensor], Tensor], windows: Tensor, flips: Sequence[tuple[int, ...]]) -> Tensor:
-    """Probabilities in float32, averaged over the windows as they are and mirrored as `flips` says."""
-    total = network(windows).float()
-    for axes in flips:
-        dims = [axis + 2 for axis in axes]
-        total = total + network(windows.flip(dims)).float().flip(dims)
-    return total / (len(flips) + 1) if flips else total
 
 
 def _weight_sum(weights: Tensor, starts: Sequence[Sequence[int]], shape: Sequence[int]) -> Tensor:
