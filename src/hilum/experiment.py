@@ -11,6 +11,7 @@ from torch import nn
 
 from hilum.case import Cohort
 from hilum.config import Reading, inspect, validate
+from hilum.data.balance import unknown_structures
 from hilum.data.modalities import missing_faults
 from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, Fault, HilumError, nearest
@@ -231,6 +232,8 @@ def _patch_faults(experiment: Experiment, problem: Problem) -> Found:
     if patch is not None and problem.kind == "classification":
         message = "a classifier looks at whole images: use {kind: resize, size: [...]} in data.prepare"
         yield ("data", "patch"), message
+    if patch is not None and problem.kind == "segmentation" and isinstance(patch.classes, dict):
+        yield from ((("data", "patch", "classes"), fault) for fault in unknown_structures(patch.classes, problem))
     if patch is not None and dims not in (None, len(patch.size)):
         yield (
             ("data", "patch", "size"),

@@ -118,14 +118,23 @@ class Dataset:
 
     def sample(self, case_index: int, *, epoch: int, index: int) -> Sample:
         """The sample with global index `index` of an epoch: a patch, a slice or the whole prepared case."""
+        return self.sample_around(None, case_index, epoch=epoch, index=index)
+
+    def sample_around(self, structures: tuple[int, ...] | None, case_index: int, *, epoch: int, index: int) -> Sample:
+        """The same, but a patch is always placed around one of `structures`, and anywhere where that is empty.
+
+        None: around any that the case shows, as often as the sampling says.
+        """
         prepared = self.prepared(case_index)
         rng = generator(self.seed, epoch, index, "patch")
         shape = prepared.image.shape[1:]
         size = self.sampling.size(shape)
         start: tuple[int, ...] = (0, 0, 0)
         if size != shape:
-            foreground = self.sampling.foreground
-            start = patch_start(rng, shape, size, structures=prepared.structures, foreground=foreground)
+            spots, foreground = prepared.structures, self.sampling.foreground
+            if structures is not None:
+                spots, foreground = {structure: spots[structure] for structure in structures}, 1.0
+            start = patch_start(rng, shape, size, structures=spots, foreground=foreground)
         # Outside a missing channel (NaN) there is nothing either: a zero would make it look half there.
         outside = np.where(np.isnan(prepared.image[:, 0, 0, 0]), np.nan, 0.0)
         image = torch.from_numpy(self.sampling.flat(cut(prepared.image, start, size, fill=outside)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from hilum.case import Batch, Sample
+from hilum.data.balance import ClassBalance
 from hilum.data.dataset import Dataset
 from hilum.data.modalities import drop_channels
 from hilum.errors import DataError
@@ -21,7 +22,8 @@ class Batches:
     """Training batches of a dataset: `batch_size` samples over all ranks, of which this rank makes its share.
 
     An epoch visits every case `samples_per_case` times in a seeded order, or takes `steps` batches where that is given.
-    With probability `dropout` a sample loses (NaN) a channel that it has, each on its own, but never all of them.
+    With `balance` a patch that is placed on a structure may come from another case instead, see `ClassBalance`. With
+    probability `dropout` a sample loses (NaN) a channel that it has, each on its own, but never all of them.
     """
 
     dataset: Dataset
@@ -30,6 +32,7 @@ class Batches:
     samples_per_case: int = 1
     steps: int | None = None
     dropout: float = 0.0
+    balance: ClassBalance | None = None
     workers: int = 2
     rank: int = 0
     world: int = 1
@@ -76,7 +79,12 @@ class Batches:
         return collate(samples, epoch=epoch, indices=indices)
 
     def _sample(self, case_index: int, epoch: int, index: int) -> Sample:
-        sample = self.dataset.sample(case_index, epoch=epoch, index=index)
+        if self.balance is None:
+            sample = self.dataset.sample(case_index, epoch=epoch, index=index)
+        else:
+            rng = generator(self.seed, epoch, index, "structure")
+            case_index, structures = self.balance.draw(rng, case_index)
+            sample = self.dataset.sample_around(structures, case_index, epoch=epoch, index=index)
         if not self.dropout:
             return sample
         image = drop_channels(sample.image, generator(self.seed, epoch, index, "channels"), self.dropout)

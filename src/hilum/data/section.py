@@ -1,9 +1,9 @@
 """The data section of the YAML: where cases come from, who they belong to, and how they become batches."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from hilum.augment.base import AugmentConfig
 from hilum.data.splits.base import SplitConfig
@@ -21,9 +21,22 @@ class PatchConfig(Settings):
     size: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=3)]
     """Voxels along each axis after preparation; two numbers make the network two-dimensional (slices)."""
     foreground: Share = 0.33
-    """Share of patches that are placed around a voxel of a structure, each structure equally often."""
+    """Share of patches that are placed around a voxel of a structure, which lies anywhere in their middle half."""
+    classes: Literal["in_case", "balanced"] | dict[str, PositiveFloat] = "in_case"
+    """Which structure such a patch is placed around. in_case: one of those that its case shows, each equally often;
+    every case is seen equally often. balanced: each structure of the training part equally often, in a case that shows
+    it, so that a rare one is seen as often as others. Or weights, such as {organ: 1, lesion: 3}, of those wanted."""
     samples_per_case: PositiveInt = 1
-    """Patches taken from each case in an epoch."""
+    """Patches taken in an epoch, as a multiple of the cases."""
+
+    @field_validator("classes")
+    @classmethod
+    def _refuse_without_effect(cls, received: Any, info: ValidationInfo) -> Any:
+        if received != "in_case" and info.data.get("foreground") == 0:
+            raise ValueError("a patch.foreground above 0, since no patch is placed around a structure")
+        if received == {}:
+            raise ValueError("the weight of at least one structure")
+        return received
 
 
 class MissingConfig(Settings):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hilum.augment.augmenter import faults_of
 from hilum.augment.base import FlipAugment, Frame
 from hilum.case import Case, Cohort
+from hilum.data.balance import ClassBalance, class_balance
 from hilum.data.dataset import Dataset, Sampling
 from hilum.data.fit import Fit, Progress, silently
 from hilum.data.hashes import Hashes
@@ -114,6 +115,7 @@ class Study:
             samples_per_case=data.patch.samples_per_case if data.patch else 1,
             steps=self.experiment.train.steps_per_epoch,
             dropout=data.missing.dropout if data.missing else 0.0,
+            balance=self._balance(dataset),
             workers=data.workers,
             rank=runtime.rank,
             world=runtime.world,
@@ -122,6 +124,13 @@ class Study:
         if warmup >= total:
             raise ConfigError(f"schedule.warmup: received {warmup} steps, the whole run has {total}: lower it")
         return batches
+
+    def _balance(self, dataset: Dataset) -> ClassBalance | None:
+        """How structures share the patches, where not each case's own do."""
+        patch = self.experiment.data.patch
+        if patch is None or patch.classes == "in_case":
+            return None
+        return class_balance(dataset, None if patch.classes == "balanced" else patch.classes, patch.foreground)
 
     def total_steps(self, batches: Batches) -> int:
         """Changes of the weights over the whole run."""
