@@ -10,12 +10,14 @@ import torch
 from pydantic import ValidationError
 from scipy.interpolate import BSpline
 from scipy.ndimage import map_coordinates
+from torch.nn.functional import grid_sample
 
 from hilum.augment.affine import AffineConfig, backward_matrix, moved
 from hilum.augment.augmenter import Augmenter
 from hilum.augment.base import Frame
-from hilum.augment.elastic import ElasticConfig, at_points
+from hilum.augment.elastic import ElasticConfig
 from hilum.augment.flip import FlipConfig
+from hilum.augment.sampling import lattice_of, linear_at, nearest_at
 from hilum.augment.splines import spread
 from hilum.volume import Grid
 
@@ -27,7 +29,9 @@ def warped(image: torch.Tensor, matrix: np.ndarray, spacing: tuple[float, ...], 
     dims = image.ndim
     points = moved(points, torch.from_numpy(matrix).float()[None], torch.zeros(1, dims))
     extent = torch.tensor([[size * step for size, step in zip(image.shape, spacing, strict=True)]])
-    return at_points(image[None, None], points, extent, mode)[0, 0]
+    lattice = lattice_of(points, extent)
+    sampled = linear_at if mode == "bilinear" else nearest_at
+    return sampled(image[None, None], lattice)[0, 0]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -130,9 +134,22 @@ def test_values_at_points_are_those_of_scipy() -> None:
     index = rng.uniform(-2, 10, (3, 5, 5, 5))
     points = (index - (np.array(values.shape) - 1).reshape(3, 1, 1, 1) / 2) * spacing.reshape(3, 1, 1, 1)
     extent = torch.from_numpy(np.array(values.shape) * spacing).float()[None]
-    ours = at_points(torch.from_numpy(values)[None, None], torch.from_numpy(points).float()[None], extent)
+    lattice = lattice_of(torch.from_numpy(points).float()[None], extent)
+    ours = linear_at(torch.from_numpy(values)[None, None], lattice)
     expected = map_coordinates(values, index, order=1, mode="nearest")
     np.testing.assert_allclose(ours[0, 0], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(7, 9, 8), (13, 5), (1, 6)])
+def test_nearest_values_are_those_of_grid_sample(shape: tuple[int, ...]) -> None:
+    """Far outside, at centres and halfway between them too."""
+    generator = torch.Generator().manual_seed(6)
+    values = torch.randint(-1, 50, (3, 2, *shape), generator=generator)
+    lattice = torch.rand(3, *shape, len(shape), generator=generator) * 3 - 1.5
+    halves = torch.tensor([2 / size for size in reversed(shape)])
+    lattice[1] = (torch.randint(0, 30, lattice.shape[1:], generator=generator) * halves / 2) - 1
+    expected = grid_sample(values.float(), lattice, mode="nearest", padding_mode="border", align_corners=False)
+    assert torch.equal(nearest_at(values, lattice), expected.long())
 
 
 def test_spread_is_scipys_cubic_b_spline() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hilum.augment.base import AugmentConfig, FlipAugment, Frame, IntensityAugment, SpatialAugment
-from hilum.augment.elastic import at_points
+from hilum.augment.sampling import lattice_of, linear_at, nearest_at
 from hilum.errors import ConfigError, Fault
 from hilum.random import generator
 
@@ -64,7 +64,7 @@ class Augmenter:
         )
         for action in actions:
             if isinstance(action.step, IntensityAugment):
-                images = _put(images, action.rows, action.step.apply(images[action.rows], action.draws))
+                images = _put(images, action.rows, action.step.apply(_take(images, action.rows), action.draws))
         return dataclasses.replace(batch, images=images, targets=targets)
 
 
@@ -107,13 +107,12 @@ def _warped(actions: list[_Action], images: Tensor, targets: Tensor, frame: Fram
     for action in reversed(actions):
         assert isinstance(action.step, SpatialAugment)
         within = torch.searchsorted(rows, action.rows)
-        points = _put(points, within, action.step.warp(points[within], action.draws))
-    extent = torch.tensor(frame.extent, device=images.device).expand(len(rows), -1)
-    images = _put(images, rows, at_points(images[rows], points, extent))
+        points = _put(points, within, action.step.warp(_take(points, within), action.draws))
+    lattice = lattice_of(points, torch.tensor(frame.extent, device=images.device).expand(len(rows), -1))
+    images = _put(images, rows, linear_at(_take(images, rows), lattice))
     if targets.ndim > 1:
-        labels = targets[rows].reshape(len(rows), -1, *frame.shape)
-        moved = at_points(labels.to(images.dtype), points, extent, mode="nearest").to(targets.dtype)
-        targets = _put(targets, rows, moved.view(len(rows), *targets.shape[1:]))
+        labels = _take(targets, rows).reshape(len(rows), -1, *frame.shape)
+        targets = _put(targets, rows, nearest_at(labels, lattice).view(len(rows), *targets.shape[1:]))
     return images, targets
 
 
@@ -124,6 +123,11 @@ def _centres(frame: Frame, device: torch.device) -> Tensor:
         for size, step in zip(frame.shape, frame.spacing, strict=True)
     ]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))
+
+
+def _take(values: Tensor, rows: Tensor) -> Tensor:
+    """These rows, in rising order, of a tensor; not copied where they are all of them."""
+    return values if len(rows) == len(values) else values[rows]
 
 
 def _put(values: Tensor, rows: Tensor, changed: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
-from torch.nn.functional import grid_sample
 
 from hilum.augment.base import Draws, Frame, Share, SpatialAugment
+from hilum.augment.sampling import lattice_of, linear_at
 from hilum.augment.splines import MARGIN, spread
 
 
@@ -35,14 +35,4 @@ class ElasticConfig(SpatialAugment, kind="elastic"):
         """Points moved by the field where they are."""
         shape = tuple(points.shape[2:])
         field = torch.stack([spread(moves, shape) for moves in draws["moves"]])
-        return points + at_points(field, points, draws["extent"])
-
-
-def at_points(values: Tensor, points: Tensor, extent: Tensor, mode: str = "bilinear") -> Tensor:
-    """Values (B, C, *spatial) at points (B, dims, *spatial) measured from the centre; edges extend outwards.
-
-    `extent` (B, dims) is the length of each axis in the unit of the points; `mode` is bilinear or nearest.
-    """
-    half = (extent / 2).view(*extent.shape, *[1] * extent.shape[1])
-    lattice = (points / half).movedim(1, -1).flip(-1)
-    return grid_sample(values, lattice, mode=mode, padding_mode="border", align_corners=False)
+        return points + linear_at(field, lattice_of(points, draws["extent"]))

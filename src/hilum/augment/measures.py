@@ -9,17 +9,22 @@ from torch import Tensor
 def mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, (B, C, 1, ...) for images (B, C, *spatial).
 
-    Sample by sample: a sum over the whole batch may round differently with other batch mates.
+    Sample by sample: a sum over the whole batch may round differently with other batch mates. In two passes, which on a
+    CPU take a tenth of the time of `torch.std_mean`.
     """
-    pairs = [torch.std_mean(image.flatten(1), dim=1, correction=0) for image in images]
-    std, mean = (torch.stack(values) for values in zip(*pairs, strict=True))
-    return fit(mean, images), fit(std, images)
+    means, stds = [], []
+    for image in images:
+        values = image.flatten(1)
+        mean = values.mean(1, keepdim=True)
+        means.append(mean[:, 0])
+        stds.append((values - mean).square_().mean(1).sqrt_())
+    return fit(torch.stack(means), images), fit(torch.stack(stds), images)
 
 
 def lowest_and_highest(images: Tensor) -> tuple[Tensor, Tensor]:
     """Smallest and largest value of each channel, (B, C, 1, ...) for images (B, C, *spatial)."""
-    lowest, highest = torch.aminmax(images.flatten(2), dim=2)
-    return fit(lowest, images), fit(highest, images)
+    values = images.flatten(2)
+    return fit(values.amin(2), images), fit(values.amax(2), images)  # much faster than torch.aminmax on a CPU
 
 
 def fit(values: Tensor, images: Tensor) -> Tensor:
