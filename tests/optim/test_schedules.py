@@ -1,6 +1,7 @@
 """Schedules against torch's own, and against their closed forms."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -49,6 +50,24 @@ def test_step_is_torchs() -> None:
 def test_warm_up_is_torchs_linear_one() -> None:
     theirs = lr_scheduler.LinearLR(optimizer(), start_factor=1 / 11, end_factor=1.0, total_iters=10)
     assert ours(ConstantConfig(warmup=10)) == pytest.approx(rates(theirs, STEPS))
+
+
+@pytest.mark.parametrize("kind", ["cosine", "poly", "step"])
+def test_warm_up_then_any_schedule_is_torchs_sequence(kind: str) -> None:
+    """The shape runs over the steps that are left; the first of them has the highest rate."""
+    given, left = optimizer(), STEPS - 12
+    schedules: dict[str, tuple[ScheduleConfig, lr_scheduler.LRScheduler]] = {
+        "cosine": (CosineConfig(warmup=12, floor=0.1), lr_scheduler.CosineAnnealingLR(given, T_max=left, eta_min=0.1)),
+        "poly": (PolyConfig(warmup=12), lr_scheduler.PolynomialLR(given, total_iters=left, power=0.9)),
+        "step": (StepConfig(warmup=12, drops=3), lr_scheduler.StepLR(given, step_size=left // 4, gamma=0.1)),
+    }
+    config, after = schedules[kind]
+    warmup = lr_scheduler.LinearLR(given, start_factor=1 / 13, end_factor=1.0, total_iters=12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls its own schedulers in a way that it warns of
+        sequence = lr_scheduler.SequentialLR(given, [warmup, after], milestones=[12])
+        theirs = rates(sequence, STEPS)
+    assert ours(config) == pytest.approx(theirs)
 
 
 def test_warm_up_then_cosine_over_what_is_left() -> None:
