@@ -70,8 +70,13 @@ class Run:
         return self.folder / "summary.json"
 
     def checkpoint(self, name: str) -> Path:
-        """The checkpoint `best` or `last`."""
+        """The checkpoint `best`, `last` or `previous`."""
         return self.folder / "checkpoints" / f"{name}.pt"
+
+    @property
+    def spoilt(self) -> Path:
+        """Steps whose loss or gradient was NaN or infinite, and the cases of their batches."""
+        return self.folder / "spoilt_steps.jsonl"
 
     @property
     def scored_checkpoint(self) -> Path:
@@ -107,13 +112,34 @@ class Run:
         """Add an epoch to the log."""
         jsonl.append(self.log, entry)
 
-    def forget_after(self, epoch: int) -> None:
-        """Take the epochs from `epoch` on out of the log: a resumed run writes them again."""
+    def record_spoilt(self, entry: Mapping[str, Any]) -> None:
+        """Add a spoilt step to their list."""
+        jsonl.append(self.spoilt, entry)
+
+    def forget_after(self, epoch: int, step: int) -> None:
+        """Take the epochs from `epoch` on, and the steps skipped from `step` on, out of the logs: a resumed run writes
+        them again.
+        """
         jsonl.truncate(self.log, lambda entry: entry["epoch"] < epoch)
+        jsonl.truncate(self.spoilt, lambda entry: entry["step"] < step or entry["then"] != "skipped")
 
     def save(self, name: str, *, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Write a checkpoint."""
-        checkpoint.save(self.checkpoint(name), tensors=tensors, facts=facts)
+        """Write a checkpoint; the `last` one of before becomes `previous`."""
+        before = self.checkpoint("previous") if name == "last" else None
+        checkpoint.save(self.checkpoint(name), tensors=tensors, facts=facts, before=before)
+
+    def go_back_to(self, file: Path) -> None:
+        """Make a checkpoint of this folder, such as the previous one, the last one; it stays, too.
+
+        Raises CheckpointError where it is damaged, or lies elsewhere.
+        """
+        if file.resolve().parent != self.checkpoint("last").resolve().parent:
+            raise CheckpointError(f"{file} does not lie in {self.folder / 'checkpoints'}: resume a run folder")
+        checkpoint.load(file)
+        try:
+            write_whole(self.checkpoint("last"), file.read_bytes())
+        except OSError as error:
+            raise CheckpointError(f"{self.checkpoint('last')} cannot be written: {error.strerror}") from error
 
     def write_rows(self, rows: Sequence[Row], part: str) -> None:
         """Put the rows of a part into the table of cases, in place of earlier ones of the same part."""

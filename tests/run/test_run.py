@@ -147,10 +147,10 @@ def test_json_reads_back_and_is_empty_before(run_folder: Path) -> None:
 
 def test_the_log_goes_back_to_an_epoch(run_folder: Path) -> None:
     run = made(run_folder)
-    run.forget_after(0)
+    run.forget_after(0, 0)
     for epoch in range(4):
         run.record({"epoch": epoch})
-    run.forget_after(2)
+    run.forget_after(2, 0)
     assert run.log.read_text() == '{"epoch": 0}\n{"epoch": 1}\n'
 
 

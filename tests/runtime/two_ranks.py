@@ -20,7 +20,8 @@ from hilum.random import generator
 from hilum.runtime import Runtime, RuntimeConfig
 from hilum.training.checkpoint import weights_sha256
 from hilum.training.interrupt import Interrupted
-from hilum.training.trainer import TrainConfig, Trainer
+from hilum.training.settings import TrainConfig
+from hilum.training.trainer import Trainer
 
 
 class Numbers(Dataset):

@@ -19,6 +19,7 @@ from hilum.data.store import Store
 from hilum.errors import ConfigError, Fault
 from hilum.experiment import Experiment, section_faults
 from hilum.inference.predictor import coarsest_axis, mirrorings
+from hilum.pipeline.training_faults import refuse_long_warmup, training_faults
 from hilum.problem import Problem
 from hilum.runtime import Runtime
 
@@ -118,15 +119,10 @@ class Study:
             rank=runtime.rank,
             world=runtime.world,
         )
-        warmup, total = self.experiment.schedule.warmup, self.total_steps(batches)
-        if warmup >= total:
-            raise ConfigError(f"schedule.warmup: received {warmup} steps, the whole run has {total}: lower it")
+        if self.experiment.train.epochs is not None:
+            total = self.experiment.train.epochs * self.experiment.train.updates(batches.steps_per_epoch)
+            refuse_long_warmup(self.experiment, total)
         return batches
-
-    def total_steps(self, batches: Batches) -> int:
-        """Changes of the weights over the whole run."""
-        settings = self.experiment.train
-        return settings.epochs * -(-batches.steps_per_epoch // settings.accumulate)
 
 
 def make_study(
@@ -161,7 +157,10 @@ def make_study(
     )
     faults = [
         Fault("configuration", ".".join(map(str, where)), message)
-        for where, message in section_faults(experiment, problem)
+        for where, message in (
+            *section_faults(experiment, problem),
+            *training_faults(experiment, problem, num_val=len(split.part("val"))),
+        )
     ]
     faults += faults_of(experiment.data.augment, frame)
     try:
