@@ -19,6 +19,7 @@ from hilum.training import checkpoint
 def made(folder: Path) -> Run:
     run = create(folder, overwrite=False)
     run.write_config({"name": "x", "train": {"epochs": 3}})
+    run.write_json(run.provenance, {"seed": 17})
     return run
 
 
@@ -57,6 +58,15 @@ def test_overwriting_leaves_nothing_but_the_ledger(run_folder: Path) -> None:
     assert not again.checkpoint("last").exists()
     assert count_looks(run_folder / "test_ledger.jsonl") == 1
     assert look(again) == 2  # looks at the test part are not forgotten by starting over
+
+
+def test_a_start_that_was_killed_is_in_nobodys_way(run_folder: Path) -> None:
+    run = create(run_folder, overwrite=False)
+    run.write_config({"name": "x"})
+    with pytest.raises(CheckpointError, match="stopped before the run was there: start it again"):
+        open_run(run_folder)
+    assert create(run_folder, overwrite=False) == run
+    assert not run.config.exists()
 
 
 def test_overwriting_needs_nothing_to_be_there(run_folder: Path) -> None:
@@ -139,7 +149,7 @@ def test_the_configuration_reads_back_as_it_was(run_folder: Path) -> None:
 
 
 def test_json_reads_back_and_is_empty_before(run_folder: Path) -> None:
-    run = made(run_folder)
+    run = create(run_folder, overwrite=False)
     assert run.read_json(run.provenance) == {}
     run.write_json(run.provenance, {"device": "cpu", "name": "é", "value": 0.1 + 0.2})
     assert run.read_json(run.provenance) == {"device": "cpu", "name": "é", "value": 0.1 + 0.2}

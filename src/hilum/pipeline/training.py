@@ -13,6 +13,7 @@ from hilum.data.seen import seen_of, table_sha256
 from hilum.data.splits.base import restore as restore_split
 from hilum.errors import CheckpointError, ConfigError
 from hilum.experiment import load
+from hilum.formats.atomic import write_whole
 from hilum.pipeline.found import placed
 from hilum.pipeline.provenance import hashes, provenance
 from hilum.pipeline.session import Session, make_session
@@ -78,7 +79,7 @@ def resume(folder: Path | str, overrides: Sequence[str] = (), *, rehash: bool = 
         stack.callback(runtime.stop)
         runtime.main_first(lambda: stack.enter_context(lock(run.folder)))
         if chosen is not None:
-            runtime.main_first(lambda: run.go_back_to(chosen))
+            runtime.main_first(lambda: _go_back_to(chosen, run))
         notes = tuple(run.read_json(run.provenance).get("notes", ()))
         study = make_study(
             experiment, split_of=lambda cohort: restore_split(run.split, cohort.cases, notes=notes), rehash=rehash
@@ -86,6 +87,17 @@ def resume(folder: Path | str, overrides: Sequence[str] = (), *, rehash: bool = 
         runtime.main_first(lambda: _refuse_other_data(run, study))
         runtime.main_first(lambda: prepare(study, study.learnt_from))
         return _continue(run, study, runtime, say=say, overrides=overrides)
+
+
+def _go_back_to(file: Path, run: Run) -> None:
+    """Make a checkpoint of the run, such as the previous one, its last one. Raises CheckpointError where it cannot."""
+    if file.name not in ("last.pt", "previous.pt"):
+        raise CheckpointError(f"{file} is no state to go on from: expected the run folder, last.pt or previous.pt")
+    checkpoint.load(file)
+    try:
+        write_whole(run.checkpoint("last"), file.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{run.checkpoint('last')} cannot be written: {error.strerror}") from error
 
 
 def _new_run(study: Study, runtime: Runtime, *, overwrite: bool) -> Run:
