@@ -40,6 +40,8 @@ runs: runs
 """
 KINDS = ("an instant", "a checkpoint", "twice")
 POLL_S = 0.0005
+START_S = 6.0
+"""What a process needs until it trains, about."""
 TIMEOUT_S = 600.0
 
 
@@ -49,6 +51,15 @@ class Ended:
 
     weights_sha256: str
     log: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to kill: so many epochs after the process began, and then some seconds, or at the next checkpoint."""
+
+    epochs: int
+    delay_s: float
+    in_checkpoint: bool
 
 
 def command(words: Sequence[str], processes: int) -> list[str]:
@@ -76,19 +87,27 @@ def being_written(folder: Path) -> bool:
         return False
 
 
-def run_until(words: Sequence[str], folder: Path, *, processes: int, after_s: float, in_checkpoint: bool) -> str:
-    """Train, and kill after some seconds, or in the first checkpoint that is written then; says where that was."""
-    start = time.monotonic()
+def epochs_of(folder: Path) -> int:
+    """The epochs that the log of a run has."""
+    log = folder / "log.jsonl"
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def run_until(words: Sequence[str], folder: Path, *, processes: int, moment: Moment) -> str:
+    """Train, and kill at a moment; says where that was."""
+    before = epochs_of(folder)
     process = subprocess.Popen(command(words, processes), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    since = None if moment.epochs else time.monotonic()
     while process.poll() is None:
-        if time.monotonic() - start >= after_s and (not in_checkpoint or being_written(folder)):
-            if process.poll() is None:
-                kill(process)
-            log = folder / "log.jsonl"
-            epochs = len(log.read_text().splitlines()) if log.exists() else 0
-            return f"{time.monotonic() - start:.2f} s, after {epochs} epochs"
+        if since is None and epochs_of(folder) - before >= moment.epochs:
+            since = time.monotonic()
+        if since is not None and time.monotonic() - since >= moment.delay_s:
+            if moment.in_checkpoint and not being_written(folder):
+                continue
+            kill(process)
+            return f"{epochs_of(folder)} epochs{' in a checkpoint' if moment.in_checkpoint else ''}"
         time.sleep(POLL_S)
-    return "not: it had ended"
+    return "none: it had ended"
 
 
 def run_through(words: Sequence[str], *, processes: int) -> float:
@@ -108,6 +127,11 @@ def ended(folder: Path) -> Ended:
     return Ended(facts["weights_sha256"], untimed)
 
 
+def seconds_of(folder: Path) -> float:
+    """From the first step to the last one of a run, about."""
+    return (folder / "log.jsonl").stat().st_mtime - (folder / "config.yaml").stat().st_mtime
+
+
 def words_for(folder: Path, processes: int) -> list[str]:
     """How to start a run, or to go on with it."""
     if (folder / "provenance.json").exists():
@@ -115,25 +139,23 @@ def words_for(folder: Path, processes: int) -> list[str]:
     return [f"kills-{processes}.yaml", f"name={folder.name}"]
 
 
-def trial(number: int, expected: Ended, *, processes: int, whole_s: float, seed: int) -> bool:
+def trial(number: int, expected: Ended, *, processes: int, epoch_s: float, seed: int) -> bool:
     """One training that is killed and resumed; prints where, and whether it ended with the same bits."""
     rng = random.Random(f"{seed}/{processes}/{number}")
     kind = KINDS[number % len(KINDS)]
     folder = Path("runs") / f"kill-{processes}-{number}"
     shutil.rmtree(folder, ignore_errors=True)
-    where = [
-        run_until(
-            words_for(folder, processes),
-            folder,
-            processes=processes,
-            after_s=rng.uniform(0.2, 0.95) * whole_s,
-            in_checkpoint=kind == "a checkpoint",
-        )
-        for _ in range(2 if kind == "twice" else 1)
-    ]
+    where, left = [], len(expected.log)
+    for _ in range(2 if kind == "twice" else 1):
+        epochs = rng.randrange(max(1, left - 1))
+        left -= epochs
+        # Without an epoch to wait for it is anywhere from the start of Python on.
+        delay_s = rng.uniform(0, epoch_s if epochs else START_S)
+        moment = Moment(epochs, delay_s, in_checkpoint=kind == "a checkpoint")
+        where.append(run_until(words_for(folder, processes), folder, processes=processes, moment=moment))
     run_through(words_for(folder, processes), processes=processes)
     same = ended(folder) == expected
-    print(f"{number:3d}  {kind:13s} {'same' if same else 'OTHER'}  killed at {'; '.join(where)}", flush=True)
+    print(f"{number:3d}  {kind:13s} {'same' if same else 'OTHER'}  killed after {', '.join(where)}", flush=True)
     return same
 
 
@@ -146,6 +168,7 @@ def measure(trials: int, *, processes: int, seed: int) -> bool:
     run_through([str(file), "name=warm-up", "train.epochs=1", "--overwrite"], processes=processes)  # fills the cache
     whole_s = run_through([str(file), f"name={name}"], processes=processes)
     expected = ended(Path("runs") / name)
+    epoch_s = seconds_of(Path("runs") / name) / len(expected.log)
     print(f"{processes} process(es): {whole_s:.1f} s uninterrupted, weights {expected.weights_sha256[:16]}", flush=True)
     good = sum(trial(number, expected, processes=processes, whole_s=whole_s, seed=seed) for number in range(trials))
     print(f"{good} of {trials} ended with the same sha256 of weights and the same log, on {processes} process(es)")

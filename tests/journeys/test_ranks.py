@@ -27,6 +27,18 @@ def torchrun(*words: object) -> Result:
     return Result(process.returncode, out, err)
 
 
+def test_a_killed_process_ends_the_others_with_a_message(
+    write_config: Callable[..., Path], alarm: Path, tmp_path: Path
+) -> None:
+    trigger = tmp_path / "trigger"
+    config = write_config(tmp_path, more=f"plugins: [{alarm.name}]\n")
+    trigger.write_text("sample 4 SIGKILL")
+    killed = torchrun("train", config, f"data.augment=[noise, {{kind: alarm, trigger: {trigger}}}]")
+    assert killed.code != 0
+    assert "another process of this run ended" in killed.text or "SIGTERM" in killed.text
+    assert f"hilum train --resume {tmp_path / 'runs' / 'tiny'}" in killed.text
+
+
 def test_two_processes_write_one_run(hilum: Hilum, write_config: Callable[..., Path], tmp_path: Path) -> None:
     config = write_config(tmp_path)
     odd = "data.split={kind: holdout, val: 0.34, test: 0.17, seed: 1}"

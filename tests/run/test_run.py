@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hilum.config import read
-from hilum.errors import CheckpointError, ConfigError, DataError
+from hilum.errors import CheckpointError, ConfigError, DataError, TrainingError
 from hilum.evaluation.ledger import count_looks
 from hilum.evaluation.rows import Row
 from hilum.run import Run, create, lock, now, open_run, write_text
@@ -237,6 +237,51 @@ def test_a_run_folder_is_trained_in_by_one_process_at_a_time(run_folder: Path) -
         other = subprocess.run(words, capture_output=True, text=True, check=False)
     assert "another process is training" in other.stderr
     assert subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def test_a_crash_leaves_no_lock(run_folder: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from hilum.run import lock\n"
+        "with lock(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(run_folder)], check=False).returncode == -9
+    with lock(run_folder):
+        pass
+
+
+def test_the_last_checkpoint_but_one_is_kept(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made(run_folder)
+    kept = []
+    for epoch in range(3):
+        run.save("last", tensors={"w": torch.full((1,), epoch)}, facts={"epoch": epoch})
+        kept.append(
+            [
+                run.checkpoint(name).exists() and checkpoint.load(run.checkpoint(name))[1]["epoch"]
+                for name in ("previous", "last")
+            ]
+        )
+    assert kept == [[False, 0], [0, 1], [1, 2]]
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(TrainingError, match="No space left"):
+        run.save("last", tensors={"w": torch.zeros(1)}, facts={"epoch": 3})
+    monkeypatch.undo()
+    assert [checkpoint.load(run.checkpoint(name))[1]["epoch"] for name in ("previous", "last")] == [1, 2]
+    assert sorted(file.name for file in (run_folder / "checkpoints").iterdir()) == ["last.pt", "previous.pt"]
+
+
+def test_without_hard_links_the_last_but_one_is_a_copy(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", unsupported)
+    run = made(run_folder)
+    for epoch in range(2):
+        run.save("last", tensors={}, facts={"epoch": epoch})
+    assert checkpoint.load(run.checkpoint("previous"))[1] == {"epoch": 0}
 
 
 def test_a_damaged_json_file_is_named(run_folder: Path) -> None:

@@ -56,7 +56,8 @@ class Session:
                 raise CheckpointError(
                     f"{file} was trained with other classes, channels or dimensions: start a new run for those"
                 )
-            self.trainer.restore(tensors, facts["position"])
+            position = rebatched(facts["position"], facts.get("batch_size"), self.batches.batch_size)
+            self.trainer.restore(tensors, position)
             # Scores of two metrics cannot be compared: another monitor looks for its own best from here on.
             same_monitor = facts.get("monitor", facts["best"].get("monitor")) == self.study.experiment.monitor
             self.best = facts["best"] if same_monitor else {}
@@ -131,6 +132,7 @@ class Session:
         """What a checkpoint holds beside tensors."""
         return {
             "position": self.trainer.facts(),
+            "batch_size": self.batches.batch_size,
             "best": self.best,
             "monitor": self.study.experiment.monitor,
             "stillness": self.stillness.facts,
@@ -206,6 +208,28 @@ def rank_notes(runtime: Runtime, model: nn.Module) -> tuple[str, ...]:
         f"since torch shares them on CUDA only, not on {runtime.device.type}: another number of processes, another run"
     )
     return (message,)
+
+
+def rebatched(position: dict[str, Any], before: int | None, now: int) -> dict[str, Any]:
+    """A position within an epoch, counted in batches of another size: the samples seen are the same.
+
+    Raises CheckpointError where that is no whole number of batches.
+    """
+    if before in (None, now) or not position["batch"]:
+        return position
+    assert before is not None
+    if position["batch"] * before % now:
+        raise CheckpointError(
+            f"data.batch_size: received {now}, but the run stopped in the middle of an epoch, after "
+            f"{position['batch'] * before} samples: take a divisor of that, or of {before}"
+        )
+    counted = {name: position.get(name, 0) * before for name in ("batch", "loss_sum", "skipped")}
+    return {
+        **position,
+        "batch": counted["batch"] // now,
+        "loss_sum": counted["loss_sum"] / now,
+        "skipped": counted["skipped"] // now,
+    }
 
 
 def load_last(run: Run, device: torch.device) -> tuple[dict[str, Any], dict[str, Any]]:
