@@ -170,7 +170,7 @@ def measure(trials: int, *, processes: int, seed: int) -> bool:
     expected = ended(Path("runs") / name)
     epoch_s = seconds_of(Path("runs") / name) / len(expected.log)
     print(f"{processes} process(es): {whole_s:.1f} s uninterrupted, weights {expected.weights_sha256[:16]}", flush=True)
-    good = sum(trial(number, expected, processes=processes, whole_s=whole_s, seed=seed) for number in range(trials))
+    good = sum(trial(number, expected, processes=processes, epoch_s=epoch_s, seed=seed) for number in range(trials))
     print(f"{good} of {trials} ended with the same sha256 of weights and the same log, on {processes} process(es)")
     return good == trials
 
