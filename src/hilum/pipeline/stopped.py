@@ -21,7 +21,11 @@ def stopped_by(error: Exception, run: Run, study: Study, runtime: Runtime) -> Tr
     """What the user can do about an error that is not one of hilum's; None for one that nobody foresaw."""
     resume_with = f"then continue with: hilum train --resume {run.folder}"
     if out_of_memory(error):
-        return TrainingError(f"out of memory: {error}. {_smaller(study, runtime)}; {resume_with} key=value")
+        try:
+            advice = _smaller(study, runtime)
+        except (RuntimeError, NotImplementedError):  # a network of one's own that cannot be looked at without memory
+            advice = "Lower data.batch_size and raise train.accumulate by as much"
+        return TrainingError(f"out of memory: {error}. {advice}; {resume_with} key=value")
     if isinstance(error, OSError):
         place = f" ({error.filename})" if error.filename else ""
         return TrainingError(f"the run folder cannot be written: {error.strerror}{place}. Mend this, {resume_with}")
