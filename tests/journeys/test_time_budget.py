@@ -16,6 +16,10 @@ COSTS = Costs(step_s=0.5, epoch_s=0.25, validation_s=1.0, measuring_s=3.0)
 MINUTES = "train={minutes: 0.25, ema: 0.9, clip_norm: 1.0, validate_every: 2}"
 
 
+def not_again(*_: object) -> Costs:
+    raise AssertionError("measured again")
+
+
 def test_a_budget_is_measured_once_and_ends_within_an_epoch(
     hilum: Hilum,
     write_config: Callable[..., Path],
@@ -27,20 +31,24 @@ def test_a_budget_is_measured_once_and_ends_within_an_epoch(
     config = write_config(tmp_path, more=f"plugins: [{alarm.name}]\n")
     augment = f"data.augment=[{{kind: affine, probability: 0.7}}, noise, {{kind: alarm, trigger: {trigger}}}]"
     words = [MINUTES, augment, "data.patch.samples_per_case=2"]
-    trigger.write_text("sample 60 SIGTERM")
-    stopped = hilum("train", config, *words)  # what it measures is real, and then stopped
+    real = timing._measured
+
+    def measured(session: object, budget_s: float, stop: object) -> Costs:
+        found = real(session, budget_s, stop)  # type: ignore[arg-type]
+        assert min(found.step_s, found.epoch_s, found.validation_s, found.measuring_s) > 0
+        trigger.write_text("sample 7 SIGTERM")
+        return COSTS  # of a slow machine, so that the test is quick
+
+    monkeypatch.setattr(timing, "_measured", measured)
+    stopped = hilum("train", config, *words)
     run = tmp_path / "runs" / "tiny"
     assert stopped.code == 143, stopped.text
     budget = read_json(run / "provenance.json")["time_budget"]
     said = f"train.minutes: 0.25 min are {budget['steps']} steps"
-    assert said in stopped.out
-
-    def not_again(*_: object) -> Costs:
-        raise AssertionError("measured again")
-
     monkeypatch.setattr(timing, "_measured", not_again)
     resumed = hilum("train", "--resume", run)
     assert resumed.code == 0, resumed.text
+    assert said in stopped.out
     assert said in resumed.out
     assert read_log(run)[-1]["step"] == budget["steps"]
     assert "val_dice" in read_log(run)[-1]
@@ -49,14 +57,21 @@ def test_a_budget_is_measured_once_and_ends_within_an_epoch(
     monkeypatch.setattr(timing, "_measured", lambda *_: Costs(**budget["costs"]))
     through = hilum("train", config, *words, "name=through")
     assert through.code == 0, through.text
-    other = tmp_path / "runs" / "through"
-    assert read_log(other) == read_log(run)
-    assert weights(other) == weights(run)
+    assert read_log(run.with_name("through")) == read_log(run)
+    assert weights(run.with_name("through")) == weights(run)
 
+
+def test_a_longer_time_is_told_at_the_speed_that_was_measured(
+    hilum: Hilum, write_config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = tmp_path / "runs" / "tiny"
+    monkeypatch.setattr(timing, "_measured", lambda *_: COSTS)
+    assert hilum("train", write_config(tmp_path), MINUTES).code == 0
+    first = read_json(run / "provenance.json")["time_budget"]["steps"]
     monkeypatch.setattr(timing, "_measured", not_again)
-    longer = hilum("train", "--resume", run, "train.minutes=0.5")  # at the speed that was measured then
+    longer = hilum("train", "--resume", run, "train.minutes=0.5")
     assert longer.code == 0, longer.text
-    assert read_log(run)[-1]["step"] == read_json(run / "provenance.json")["time_budget"]["steps"] > budget["steps"]
+    assert read_log(run)[-1]["step"] == read_json(run / "provenance.json")["time_budget"]["steps"] > first
     hilum("train", "--resume", run, "train.epochs=5").refuses("either epochs or minutes")
 
 
