@@ -17,8 +17,8 @@ from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, Fault, HilumError, nearest
 from hilum.inference.section import PredictConfig
 from hilum.layers.presence import PresenceInput
-from hilum.losses.base import LossConfig
 from hilum.losses.deep_supervision import DeepSupervision
+from hilum.losses.total import Loss, loss_faults
 from hilum.metrics.base import MetricConfig
 from hilum.networks.base import NetworkConfig
 from hilum.optim.optimizers import OptimizerConfig
@@ -29,7 +29,7 @@ from hilum.runtime import RuntimeConfig
 from hilum.settings import Settings
 from hilum.sources.base import cohort_for
 from hilum.tasks.base import TaskConfig
-from hilum.training.trainer import TrainConfig
+from hilum.training.settings import TrainConfig
 from hilum.yaml_text import Document, Location
 
 
@@ -54,8 +54,8 @@ class Experiment(Settings):
     """Where cases come from, and how they become batches."""
     network: NetworkConfig
     """The architecture."""
-    loss: LossConfig
-    """What training makes small."""
+    loss: Loss
+    """What training makes small: a loss, or a list of several with their weights."""
     metrics: Annotated[
         tuple[MetricConfig, ...],
         Field(min_length=1),
@@ -251,7 +251,7 @@ def _network_faults(experiment: Experiment, problem: Problem) -> Found:
 
 
 def _loss_faults(experiment: Experiment, problem: Problem) -> Found:
-    yield from ((("loss",), message) for message in experiment.loss.faults(problem))
+    yield from ((("loss",), message) for message in loss_faults(experiment.loss, problem))
 
 
 def _metric_faults(experiment: Experiment, problem: Problem) -> Found:

@@ -75,8 +75,13 @@ class Run:
         return self.folder / "postprocess.json"
 
     def checkpoint(self, name: str) -> Path:
-        """The checkpoint `best` or `last`."""
+        """The checkpoint `best`, `last` or `previous`."""
         return self.folder / "checkpoints" / f"{name}.pt"
+
+    @property
+    def spoilt(self) -> Path:
+        """Steps whose loss or gradient was NaN or infinite, and the cases of their batches."""
+        return self.folder / "spoilt_steps.jsonl"
 
     @property
     def scored_checkpoint(self) -> Path:
@@ -112,13 +117,21 @@ class Run:
         """Add an epoch to the log."""
         jsonl.append(self.log, entry)
 
-    def forget_after(self, epoch: int) -> None:
-        """Take the epochs from `epoch` on out of the log: a resumed run writes them again."""
+    def record_spoilt(self, entry: Mapping[str, Any]) -> None:
+        """Add a spoilt step to their list."""
+        jsonl.append(self.spoilt, entry)
+
+    def forget_after(self, epoch: int, step: int) -> None:
+        """Take the epochs from `epoch` on, and the steps skipped from `step` on, out of the logs: a resumed run writes
+        them again.
+        """
         jsonl.truncate(self.log, lambda entry: entry["epoch"] < epoch)
+        jsonl.truncate(self.spoilt, lambda entry: entry["step"] < step or entry["then"] != "skipped")
 
     def save(self, name: str, *, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Write a checkpoint."""
-        checkpoint.save(self.checkpoint(name), tensors=tensors, facts=facts)
+        """Write a checkpoint; the `last` one of before becomes `previous`."""
+        before = self.checkpoint("previous") if name == "last" else None
+        checkpoint.save(self.checkpoint(name), tensors=tensors, facts=facts, before=before)
 
     def write_rows(self, rows: Sequence[Row], part: str) -> None:
         """Put the rows of a part into the table of cases, in place of earlier ones of the same part."""
@@ -187,12 +200,13 @@ def lock(folder: Path) -> Iterator[None]:
 def create(folder: Path, *, overwrite: bool) -> Run:
     """A new run folder; one that is overwritten hands on its ledger of looks at the test part.
 
-    Raises ConfigError where the folder exists and is not to be overwritten, is no run, or cannot be written.
+    What a start that was killed left behind, before there was a run, is replaced without being asked. Raises
+    ConfigError where the folder exists and is not to be overwritten, is no run, or cannot be written.
     """
     ledger = None
     try:
         if folder.is_symlink() or (any(folder.iterdir()) if folder.is_dir() else folder.exists()):
-            ledger = _remove(folder, allowed=overwrite)
+            ledger = _remove(folder, allowed=overwrite or _is_stillborn(folder))
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         if ledger is not None:
             write_whole(folder / LEDGER_NAME, ledger)
@@ -211,9 +225,11 @@ def _remove(folder: Path, *, allowed: bool) -> bytes | None:
             "replace it with --overwrite, or take another name (name=...)"
         )
     config, ledger = folder / "config.yaml", folder / LEDGER_NAME
-    if folder.is_symlink() or not folder.is_dir():
+    if _is_stillborn(folder):
+        pass
+    elif folder.is_symlink() or not folder.is_dir():
         raise ConfigError(f"--overwrite: {folder} is not a folder of its own (a file or a link): it is left as it is")
-    if not config.is_file() or not config.read_bytes().startswith(RESOLVED.encode()):
+    elif not config.is_file() or not config.read_bytes().startswith(RESOLVED.encode()):
         raise ConfigError(
             f"--overwrite: {folder} is not a run folder (it has no config.yaml that hilum wrote): it is left as it is"
         )
@@ -224,9 +240,20 @@ def _remove(folder: Path, *, allowed: bool) -> bytes | None:
     return looks
 
 
+def _is_stillborn(folder: Path) -> bool:
+    """Whether a folder holds nothing but what the start of a run writes before provenance.json, which comes last."""
+    begun = {"checkpoints", "plugins", "config.yaml", "split.csv", "seen.csv", LEDGER_NAME}
+    if folder.is_symlink() or not folder.is_dir() or not (folder / "checkpoints").is_dir():
+        return False
+    names = {file.name for file in folder.iterdir() if not file.name.endswith(".part")}
+    return names <= begun and not any((folder / "checkpoints").iterdir())
+
+
 def open_run(folder: Path) -> Run:
     """An existing run folder. Raises CheckpointError where it is none."""
     run = Run(folder)
+    if _is_stillborn(folder):
+        raise CheckpointError(f"{folder} was stopped before the run was there: start it again with hilum train CONFIG")
     if not run.config.is_file():
         missing = "it has no config.yaml" if folder.is_dir() else "there is no such folder"
         known = sorted(path.parent.name for path in folder.parent.glob("*/config.yaml"))

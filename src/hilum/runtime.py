@@ -100,11 +100,16 @@ class Runtime:
         return model.to(self.device)
 
     def parallel(self, model: nn.Module) -> nn.Module:
-        """The model with gradients averaged over all ranks; the model itself where there is one."""
+        """The model with gradients averaged over all ranks; the model itself where there is one.
+
+        On GPUs its batch norms are replaced, in place, by those that take their statistics from all ranks.
+        """
         if self.world == 1:
             return model
         from torch.nn.parallel import DistributedDataParallel
 
+        if self.device.type == "cuda":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         return DistributedDataParallel(model)
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -116,6 +121,26 @@ class Runtime:
     def scaler(self) -> torch.amp.GradScaler:
         """The loss scaler that float16 needs; it does nothing in other precisions."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
+
+    def gradients(self, model: nn.Module, *, shared: bool) -> AbstractContextManager[Any]:
+        """The context of a forward and a backward pass of what `parallel` gave.
+
+        Its gradients are averaged over all ranks, with those added up before (`shared`), or added up on each for now.
+        """
+        if self.world == 1 or shared:
+            return nullcontext()
+        from torch.nn.parallel import DistributedDataParallel
+
+        assert isinstance(model, DistributedDataParallel)
+        return model.no_sync()
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum of a tensor over all ranks, with the gradient of a loss that is the same on all of them."""
+        if self.world == 1:
+            return value
+        total = value.detach().clone()
+        torch.distributed.all_reduce(total)
+        return total + self.world * (value - value.detach())  # nothing is added but the way back
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of a tensor over all ranks."""

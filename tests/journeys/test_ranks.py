@@ -27,12 +27,27 @@ def torchrun(*words: object) -> Result:
     return Result(process.returncode, out, err)
 
 
+def test_a_killed_process_ends_the_others_with_a_message(
+    write_config: Callable[..., Path], alarm: Path, tmp_path: Path
+) -> None:
+    trigger = tmp_path / "trigger"
+    config = write_config(tmp_path, more=f"plugins: [{alarm.name}]\n")
+    trigger.write_text("sample 4 SIGKILL")
+    killed = torchrun("train", config, f"data.augment=[noise, {{kind: alarm, trigger: {trigger}}}]")
+    assert killed.code != 0
+    assert "another process of this run ended" in killed.text or "SIGTERM" in killed.text
+    assert f"hilum train --resume {tmp_path / 'runs' / 'tiny'}" in killed.text
+
+
 def test_two_processes_write_one_run(hilum: Hilum, write_config: Callable[..., Path], tmp_path: Path) -> None:
     config = write_config(tmp_path)
     odd = "data.split={kind: holdout, val: 0.34, test: 0.17, seed: 1}"
-    done = torchrun("train", config, odd)
+    done = torchrun("train", config, odd, "network.dropout=0")
     assert done.code == 0, done.text
     run = tmp_path / "runs" / "tiny"
+    assert hilum("train", config, odd, "network.dropout=0", "name=alone").code == 0
+    for ours, alone in zip(read_log(run), read_log(run.with_name("alone")), strict=True):
+        assert ours == pytest.approx(alone, rel=1e-4)  # loss curve and scores, in float32
     assert [line["epoch"] for line in read_log(run)] == [0, 1]
     assert done.out.count("run folder: ") == 1
     rows = Counter((row["case_id"], row["class"]) for row in read_csv(run / "cases.csv"))
@@ -44,7 +59,7 @@ def test_two_processes_write_one_run(hilum: Hilum, write_config: Callable[..., P
     before = (run / "cases.csv").read_bytes()
     assert hilum("evaluate", run).code == 0
     assert (run / "cases.csv").read_bytes() == before  # scored by one process, whatever the number that trained
-    again = torchrun("train", config, odd)
+    again = torchrun("train", config, odd, "network.dropout=0")
     assert again.code != 0
     assert "--overwrite" in again.text
     longer = torchrun("train", "--resume", run, "train.epochs=3")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hilum.config import read
-from hilum.errors import CheckpointError, ConfigError, DataError
+from hilum.errors import CheckpointError, ConfigError, DataError, TrainingError
 from hilum.evaluation.ledger import count_looks
 from hilum.evaluation.rows import Row
 from hilum.run import Run, create, lock, now, open_run, write_text
@@ -19,6 +19,7 @@ from hilum.training import checkpoint
 def made(folder: Path) -> Run:
     run = create(folder, overwrite=False)
     run.write_config({"name": "x", "train": {"epochs": 3}})
+    run.write_json(run.provenance, {"seed": 17})
     return run
 
 
@@ -57,6 +58,15 @@ def test_overwriting_leaves_nothing_but_the_ledger(run_folder: Path) -> None:
     assert not again.checkpoint("last").exists()
     assert count_looks(run_folder / "test_ledger.jsonl") == 1
     assert look(again) == 2  # looks at the test part are not forgotten by starting over
+
+
+def test_a_start_that_was_killed_is_in_nobodys_way(run_folder: Path) -> None:
+    run = create(run_folder, overwrite=False)
+    run.write_config({"name": "x"})
+    with pytest.raises(CheckpointError, match="stopped before the run was there: start it again"):
+        open_run(run_folder)
+    assert create(run_folder, overwrite=False) == run
+    assert not run.config.exists()
 
 
 def test_overwriting_needs_nothing_to_be_there(run_folder: Path) -> None:
@@ -139,7 +149,7 @@ def test_the_configuration_reads_back_as_it_was(run_folder: Path) -> None:
 
 
 def test_json_reads_back_and_is_empty_before(run_folder: Path) -> None:
-    run = made(run_folder)
+    run = create(run_folder, overwrite=False)
     assert run.read_json(run.provenance) == {}
     run.write_json(run.provenance, {"device": "cpu", "name": "é", "value": 0.1 + 0.2})
     assert run.read_json(run.provenance) == {"device": "cpu", "name": "é", "value": 0.1 + 0.2}
@@ -147,10 +157,10 @@ def test_json_reads_back_and_is_empty_before(run_folder: Path) -> None:
 
 def test_the_log_goes_back_to_an_epoch(run_folder: Path) -> None:
     run = made(run_folder)
-    run.forget_after(0)
+    run.forget_after(0, 0)
     for epoch in range(4):
         run.record({"epoch": epoch})
-    run.forget_after(2)
+    run.forget_after(2, 0)
     assert run.log.read_text() == '{"epoch": 0}\n{"epoch": 1}\n'
 
 
@@ -227,6 +237,51 @@ def test_a_run_folder_is_trained_in_by_one_process_at_a_time(run_folder: Path) -
         other = subprocess.run(words, capture_output=True, text=True, check=False)
     assert "another process is training" in other.stderr
     assert subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def test_a_crash_leaves_no_lock(run_folder: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from hilum.run import lock\n"
+        "with lock(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(run_folder)], check=False).returncode == -9
+    with lock(run_folder):
+        pass
+
+
+def test_the_last_checkpoint_but_one_is_kept(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made(run_folder)
+    kept = []
+    for epoch in range(3):
+        run.save("last", tensors={"w": torch.full((1,), epoch)}, facts={"epoch": epoch})
+        kept.append(
+            [
+                run.checkpoint(name).exists() and checkpoint.load(run.checkpoint(name))[1]["epoch"]
+                for name in ("previous", "last")
+            ]
+        )
+    assert kept == [[False, 0], [0, 1], [1, 2]]
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(TrainingError, match="No space left"):
+        run.save("last", tensors={"w": torch.zeros(1)}, facts={"epoch": 3})
+    monkeypatch.undo()
+    assert [checkpoint.load(run.checkpoint(name))[1]["epoch"] for name in ("previous", "last")] == [1, 2]
+    assert sorted(file.name for file in (run_folder / "checkpoints").iterdir()) == ["last.pt", "previous.pt"]
+
+
+def test_without_hard_links_the_last_but_one_is_a_copy(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", unsupported)
+    run = made(run_folder)
+    for epoch in range(2):
+        run.save("last", tensors={}, facts={"epoch": epoch})
+    assert checkpoint.load(run.checkpoint("previous"))[1] == {"epoch": 0}
 
 
 def test_a_damaged_json_file_is_named(run_folder: Path) -> None:

@@ -189,6 +189,27 @@ def test_two_ranks_train_as_one(ranks: list[dict[str, Any]]) -> None:
         assert rank["plain"][2] == pytest.approx(weights, rel=1e-9)
 
 
+@pytest.mark.parametrize("number", range(5))
+def test_the_loss_curve_is_that_of_one_process_with_the_same_global_batch(
+    ranks: list[dict[str, Any]], number: int
+) -> None:
+    """Ranks with other shares of organ and of ignored voxels: a mean of the ranks' own means would differ."""
+    for rank in ranks:
+        assert rank["curves"][number] == pytest.approx(ranks[0]["curves_alone"][number], rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(("device", "norm"), [("cuda", nn.SyncBatchNorm), ("cpu", nn.BatchNorm2d)])
+def test_batch_norms_share_their_statistics_where_the_device_can(
+    monkeypatch: pytest.MonkeyPatch, device: str, norm: type[nn.Module]
+) -> None:
+    monkeypatch.setattr(nn.parallel, "DistributedDataParallel", lambda model: model)
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    weight = model[1].weight
+    Runtime(torch.device(device), "float32", 0, rank=0, world=2).parallel(model)
+    assert type(model[1]) is norm
+    assert model[1].weight is weight
+
+
 def test_two_ranks_score_the_same_model(ranks: list[dict[str, Any]]) -> None:
     assert ranks[0]["plain"][1] == ranks[1]["plain"][1]
     assert ranks[0]["batch_norm"][1] == ranks[1]["batch_norm"][1]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from hilum.tracking.tensorboard import TensorBoard
 
@@ -39,3 +42,36 @@ def test_a_resumed_run_hides_what_it_repeats(tmp_path: Path) -> None:
         for epoch in range(2, 5):
             board.epoch({"epoch": epoch, "loss": 2.0})
     assert curve(tmp_path, "loss") == [(0, 1.0), (1, 1.0), (2, 2.0), (3, 2.0), (4, 2.0)]
+
+
+@pytest.mark.parametrize("loss", ["deleted", "replaced by a file", "read-only"])
+def test_a_folder_that_is_lost_is_told_once_and_nothing_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
+    folder, said = tmp_path / "tensorboard", list[str]()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with TensorBoard(folder, say=said.append) as board:
+        board.epoch({"epoch": 0, "loss": 1.0})
+        assert not said
+        if loss == "read-only":
+            monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.flush", refuse)
+        else:
+            shutil.rmtree(folder)
+        if loss == "replaced by a file":
+            folder.write_text("")
+        for epoch in (1, 2):
+            board.epoch({"epoch": epoch, "loss": 1.0})
+    (note,) = said
+    assert str(folder) in note
+    assert "training goes on" in note
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = list[str]()
+    with TensorBoard(tmp_path / "file" / "tensorboard", say=said.append) as board:
+        board.epoch({"epoch": 0, "loss": 1.0})
+    assert len(said) == 1

@@ -15,11 +15,14 @@ from hilum.case import Batch
 from hilum.data.loader import Batches
 from hilum.errors import CheckpointError, TrainingError
 from hilum.optim.schedules import ConstantConfig, CosineConfig, ScheduleConfig
+from hilum.random import torch_seed
 from hilum.runtime import Runtime
 from hilum.training import checkpoint
 from hilum.training.checkpoint import weights_sha256
 from hilum.training.interrupt import Interrupted
-from hilum.training.trainer import EpochResult, TrainConfig, Trainer
+from hilum.training.settings import TrainConfig
+from hilum.training.spoilt import SpoiltError
+from hilum.training.trainer import EpochResult, Trainer
 
 MakeBatches = Callable[..., Batches]
 
@@ -234,7 +237,82 @@ def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(
     assert torch.equal(parameters(model), before)
 
 
+def spoilt_steps(batches: Batches, epochs: int, case: str) -> list[int]:
+    order = [batch.ids for epoch in range(epochs) for batch in batches.epoch(epoch)]
+    return [step for step, ids in enumerate(order) if case in ids]
+
+
+def test_a_spoilt_step_that_is_skipped_leaves_no_trace_but_its_place(
+    runtime: Runtime, make_batches: MakeBatches
+) -> None:
+    batches = make_batches(8, 2, spoilt=frozenset({3}))
+    model, plain = deep(), deep()
+    skipping = trainer(runtime, model, epochs=2, on_nan="skip", ema=0.9, schedule=CosineConfig())
+    told: list[tuple[int, tuple[str, ...]]] = []
+
+    def note(loss: float, waiting: float) -> None:
+        if skipping.spoilt is not None:
+            told.append((skipping.spoilt.step, skipping.spoilt.cases))
+
+    results = run(skipping, batches, note)
+    bad = spoilt_steps(batches, 2, "case3")
+    assert [step for step, _ in told] == bad
+    assert all("case3" in cases for _, cases in told)
+    assert [(result.step, result.skipped) for result in results] == [(4, 1), (8, 1)]
+    losses: list[list[float]] = [[], []]
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.01)
+    plain.train()
+    for step, batch in enumerate(batch for epoch in range(2) for batch in batches.epoch(epoch)):
+        if step in bad:
+            continue
+        torch.manual_seed(torch_seed(runtime.seed, step, 0, "dropout"))
+        optimizer.param_groups[0]["lr"] = 0.01 * CosineConfig().factor(step, 8)
+        loss = nn.functional.mse_loss(plain(batch.images), batch.targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses[batch.epoch].append(float(loss.detach()))
+    assert weights_sha256(model.state_dict()) == weights_sha256(plain.state_dict())  # statistics of batch norm, too
+    assert [result.train_loss for result in results] == [sum(each) / len(each) for each in losses]
+    assert torch.isfinite(parameters(skipping.scored_model)).all()
+
+
+def test_too_many_skips_in_a_row_stop(runtime: Runtime, make_batches: MakeBatches) -> None:
+    batches = make_batches(4, 2, spoilt=frozenset(range(4)))
+    skipping = trainer(runtime, linear(), epochs=9, on_nan="skip", max_skips=3)
+    with pytest.raises(SpoiltError, match=r"epoch 1, step 3, .* after 3 steps in a row .*train\.max_skips") as caught:
+        run(skipping, batches)
+    assert caught.value.exit_code == 4
+    assert caught.value.spoilt.facts["value"] == "nan"
+
+
 # ------------------------------------------------------------------------------------------------- resume
+@pytest.mark.parametrize("step", [1, 5, 6, 7])  # the last one of them is the last of the run, in the middle of an epoch
+def test_a_time_budget_ends_within_an_epoch_also_after_a_stop(
+    runtime: Runtime, make_batches: MakeBatches, step: int
+) -> None:
+    def limited() -> Trainer:
+        made = trainer(runtime, deep(), epochs=None, minutes=1, accumulate=2, schedule=CosineConfig(), on_nan="skip")
+        made.step_limit = 7
+        return made
+
+    batches = make_batches(11, 2, spoilt=frozenset({4}))  # 3 updates an epoch
+    whole, stopped, resumed = limited(), limited(), limited()
+    expected = run(whole, batches)
+    assert [(result.epoch, result.step) for result in expected] == [(0, 3), (1, 6), (2, 7)]
+    results = stopped.epochs(batches, augment=unchanged, after_step=stop_at(stopped, step))
+    before = [next(results) for _ in range((step - 1) // 3)]
+    with pytest.raises(Interrupted):
+        next(results)
+    resumed.restore(copy.deepcopy(stopped.tensors()), stopped.facts())
+    after = run(resumed, batches)
+    assert resumed.finished
+    untimed = ("epoch", "step", "train_loss", "lr", "skipped")
+    shown = [[getattr(result, name) for name in untimed] for result in (*before, *after)]
+    assert shown == [[getattr(result, name) for name in untimed] for result in expected]
+    assert weights_sha256(resumed.model.state_dict()) == weights_sha256(whole.model.state_dict())
+
+
 def stop(signum: int) -> None:
     raise Interrupted(signum)
 
@@ -287,7 +365,8 @@ def test_a_saved_state_does_not_move_with_the_training(
     going = careful(runtime, deep())
     results = going.epochs(make_batches(8, 2), augment=unchanged, after_step=nothing)
     next(results)
-    assert going.facts() == {"epoch": 1, "batch": 0, "step": 2, "loss_sum": 0.0, "seconds": 0.0, "waited": 0.0}
+    start = {"batch": 0, "loss_sum": 0.0, "seconds": 0.0, "waited": 0.0, "skipped": 0, "skips_in_row": 0}
+    assert going.facts() == {"epoch": 1, "step": 2, **start}
     checkpoint.save(tmp_path / "last.pt", tensors=going.tensors(), facts=going.facts())
     at_save = weights_sha256(going.model.state_dict())
     next(results)

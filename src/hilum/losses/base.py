@@ -1,5 +1,9 @@
 """The root of the loss family: what every loss's configuration answers, and the sums that losses share."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -30,6 +34,9 @@ class LossConfig(Component, family="losses"):
 
     balanced_field: ClassVar[str] = ""
     """The field that may say `balanced`, for weights to be found in the training part."""
+
+    weight: NonNegativeFloat = 1.0
+    """Factor of this loss among several, as in [{kind: dice, weight: 1}, {kind: cross_entropy, weight: 0.5}]."""
 
     @property
     def needs_fit(self) -> bool:
@@ -97,5 +104,45 @@ def full_precision(logits: Tensor) -> Tensor:
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     """Sum of values * weights over sum of weights; 0, with a gradient of 0, where all weights are 0."""
-    total = weights.sum()
-    return (values * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
+    return (values * weights).sum() / counted(weights.sum())
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """How sums are made over the processes that share a batch."""
+
+    sum: Callable[[Tensor], Tensor] = lambda value: value
+    count: int = 1
+
+
+ALONE = Ranks()
+_RANKS: ContextVar[Ranks] = ContextVar("ranks", default=ALONE)
+
+
+@contextmanager
+def counted_over(sum_over_ranks: Callable[[Tensor], Tensor], count: int) -> Iterator[None]:
+    """Within a `with` statement, losses are those of the batch that `count` processes share.
+
+    The mean of the processes' losses is then the loss of the whole batch, and so is the mean of their gradients; all
+    of them have to compute the same losses in the same order. `sum_over_ranks` has to be differentiable.
+    """
+    token = _RANKS.set(Ranks(sum_over_ranks, count) if count > 1 else ALONE)
+    try:
+        yield
+    finally:
+        _RANKS.reset(token)
+
+
+def counted(total: Tensor) -> Tensor:
+    """What the sum of a mean is divided by: the number (or weight) of its terms, the mean of it over all ranks.
+
+    1 where there are no terms.
+    """
+    ranks = _RANKS.get()
+    total = ranks.sum(total) / ranks.count
+    return torch.where(total > 0, total, torch.ones_like(total))
+
+
+def summed(value: Tensor) -> Tensor:
+    """The sum of a batch's sums over all ranks, for losses that are no mean."""
+    return _RANKS.get().sum(value)

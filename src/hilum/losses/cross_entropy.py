@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilum.losses.base import ClassWeights, LossConfig, by_class, full_precision, unknown_classes
+from hilum.losses.base import ClassWeights, LossConfig, by_class, counted, full_precision, unknown_classes
 from hilum.problem import IGNORE, Problem
 
 
@@ -33,8 +33,7 @@ class CrossEntropy(nn.Module):
         total = functional.cross_entropy(
             logits, targets, weights, ignore_index=IGNORE, reduction="sum", label_smoothing=self.label_smoothing
         )
-        counted = weights[targets[targets != IGNORE]].sum()
-        return total / torch.where(counted > 0, counted, torch.ones_like(counted))
+        return total / counted(weights[targets[targets != IGNORE]].sum())
 
 
 class CrossEntropyConfig(LossConfig, kind="cross_entropy"):

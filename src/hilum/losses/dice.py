@@ -6,7 +6,7 @@ import torch
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
-from hilum.losses.base import LossConfig, full_precision
+from hilum.losses.base import LossConfig, full_precision, summed
 from hilum.problem import IGNORE, Problem
 
 
@@ -42,6 +42,8 @@ class Dice(nn.Module):
         axes = (0, *range(2, logits.dim())) if self.batch else tuple(range(2, logits.dim()))
         overlap = (probabilities * truth).sum(axes)
         volumes = probabilities.sum(axes) + truth.sum(axes)
+        if self.batch:
+            overlap, volumes = summed(overlap), summed(volumes)
         return (1 - (2 * overlap + self.smooth) / (volumes + self.smooth)).mean()
 
 
@@ -53,8 +55,8 @@ class DiceConfig(LossConfig, kind="dice"):
     background: bool = False
     """Whether the background of exclusive classes counts as a class."""
     batch: bool = False
-    """Whether volumes are summed over the batch before the ratio is taken: steadier where patches often lack a class,
-    but then the value depends on which samples share a batch (and, with several processes, a process)."""
+    """Whether volumes are summed over the batch (of all processes) before the ratio is taken: steadier where patches
+    often lack a class, but then the value depends on which samples share a batch."""
     smooth: PositiveFloat = 1e-5
     """Voxels added to numerator and denominator, so that an absent class gives 0 rather than 0 / 0."""
 

@@ -167,11 +167,13 @@ def _tell(study: Study, trial: StepTrial, found: Found, *, audit: Audit, say: Sa
         f"{experiment.data.batch_size} takes {trial.step_s:.3g} s and at most {trial.memory_bytes / MIB:,.0f} MiB of "
         f"{'memory' if trial.device == 'cpu' else f'memory of {trial.device}'}, loss {trial.loss:.4f}"
     )
-    epochs, minutes = experiment.train.epochs, trial.epoch_s / 60
-    say(
-        f"about {minutes:.1f} min an epoch of {trial.steps_per_epoch} steps, "
-        f"{minutes * epochs:.0f} min for {epochs} epochs, without validation"
+    train, minutes = experiment.train, trial.epoch_s / 60
+    whole = (
+        f"{minutes * train.epochs:.0f} min for {train.epochs} epochs"
+        if train.epochs is not None
+        else (f"{train.minutes:g} min for the whole run (train.minutes)")
     )
+    say(f"about {minutes:.1f} min an epoch of {trial.steps_per_epoch} steps, without validation; {whole}")
     say(f"{counted(found.findings)}: all checks passed")
 
 

@@ -20,6 +20,7 @@ from hilum.data.store import Store
 from hilum.errors import ConfigError, Fault
 from hilum.experiment import Experiment, section_faults
 from hilum.inference.predictor import coarsest_axis, mirrorings
+from hilum.pipeline.training_faults import refuse_long_warmup, training_faults
 from hilum.problem import Problem
 from hilum.runtime import Runtime
 
@@ -120,9 +121,9 @@ class Study:
             rank=runtime.rank,
             world=runtime.world,
         )
-        warmup, total = self.experiment.schedule.warmup, self.total_steps(batches)
-        if warmup >= total:
-            raise ConfigError(f"schedule.warmup: received {warmup} steps, the whole run has {total}: lower it")
+        if self.experiment.train.epochs is not None:
+            total = self.experiment.train.epochs * self.experiment.train.updates(batches.steps_per_epoch)
+            refuse_long_warmup(self.experiment, total)
         return batches
 
     def _balance(self, dataset: Dataset) -> ClassBalance | None:
@@ -131,11 +132,6 @@ class Study:
         if patch is None or patch.classes == "in_case":
             return None
         return class_balance(dataset, None if patch.classes == "balanced" else patch.classes, patch.foreground)
-
-    def total_steps(self, batches: Batches) -> int:
-        """Changes of the weights over the whole run."""
-        settings = self.experiment.train
-        return settings.epochs * -(-batches.steps_per_epoch // settings.accumulate)
 
 
 def make_study(
@@ -173,7 +169,10 @@ def make_study(
     )
     faults = [
         Fault("configuration", ".".join(map(str, where)), message)
-        for where, message in section_faults(experiment, problem)
+        for where, message in (
+            *section_faults(experiment, problem),
+            *training_faults(experiment, problem, num_val=len(split.part("val"))),
+        )
     ]
     faults += faults_of(experiment.data.augment, frame)
     try:

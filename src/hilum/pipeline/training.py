@@ -7,28 +7,30 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from hilum.augment.augmenter import Augmenter
-from hilum.case import Batch
 from hilum.config import read
 from hilum.data.seen import as_csv as seen_as_csv
 from hilum.data.seen import seen_of, table_sha256
 from hilum.data.splits.base import restore as restore_split
-from hilum.errors import CheckpointError, ConfigError, TrainingError
+from hilum.errors import CheckpointError, ConfigError
 from hilum.experiment import load
+from hilum.formats.atomic import write_whole
 from hilum.pipeline.choosing import choose_postprocess
 from hilum.pipeline.found import placed
 from hilum.pipeline.provenance import hashes, provenance
 from hilum.pipeline.session import Session, make_session
+from hilum.pipeline.stopped import stopped_by
 from hilum.pipeline.study import Study, make_study
+from hilum.pipeline.timing import time_budget
 from hilum.pipeline.training_data import prepare, study_for_training, tell_briefly
 from hilum.report.curves import learning_curves
 from hilum.run import Run, create, lock, now, open_run
-from hilum.runtime import Runtime, out_of_memory
+from hilum.runtime import Runtime
 from hilum.tracking import jsonl
 from hilum.tracking.console import Progress
 from hilum.tracking.tensorboard import TensorBoard
 from hilum.training import checkpoint
 from hilum.training.interrupt import Interrupted, StopRequest
+from hilum.training.spoilt import SpoiltError
 
 Say = Callable[[str], None]
 
@@ -67,14 +69,18 @@ def train(
 def resume(folder: Path | str, overrides: Sequence[str] = (), *, rehash: bool = False, say: Say = print) -> Run:
     """A run continued from its last checkpoint to its end, bit for bit as if it had not stopped (on the CPU).
 
-    Raises CheckpointError where the folder is no run, or its data or split are not those it was started with.
+    `folder` may also be a checkpoint in it, such as checkpoints/previous.pt, to go on from that one. Raises
+    CheckpointError where the folder is no run, or its data or split are not those it was started with.
     """
-    run = open_run(Path(folder))
+    chosen = Path(folder) if Path(folder).is_file() else None
+    run = open_run(Path(folder) if chosen is None else chosen.parents[1])
     experiment = load(run.config, list(overrides))
     runtime = experiment.runtime.start()
     with ExitStack() as stack:
         stack.callback(runtime.stop)
         runtime.main_first(lambda: stack.enter_context(lock(run.folder)))
+        if chosen is not None:
+            runtime.main_first(lambda: _go_back_to(chosen, run))
         notes = tuple(run.read_json(run.provenance).get("notes", ()))
         study = make_study(
             experiment, split_of=lambda cohort: restore_split(run.split, cohort.cases, notes=notes), rehash=rehash
@@ -82,6 +88,17 @@ def resume(folder: Path | str, overrides: Sequence[str] = (), *, rehash: bool = 
         runtime.main_first(lambda: _refuse_other_data(run, study))
         runtime.main_first(lambda: prepare(study, study.learnt_from))
         return _continue(run, study, runtime, say=say, overrides=overrides)
+
+
+def _go_back_to(file: Path, run: Run) -> None:
+    """Make a checkpoint of the run, such as the previous one, its last one. Raises CheckpointError where it cannot."""
+    if file.name not in ("last.pt", "previous.pt"):
+        raise CheckpointError(f"{file} is no state to go on from: expected the run folder, last.pt or previous.pt")
+    checkpoint.load(file)
+    try:
+        write_whole(run.checkpoint("last"), file.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{run.checkpoint('last')} cannot be written: {error.strerror}") from error
 
 
 def _new_run(study: Study, runtime: Runtime, *, overwrite: bool) -> Run:
@@ -116,13 +133,15 @@ def _refuse_other_data(run: Run, study: Study) -> None:
             raise CheckpointError(f"the {what} of {run.folder} changed since it was started: start a new run instead")
 
 
-def _join_lineage(run: Run, study: Study, overrides: Sequence[str]) -> None:
-    """Write down that the run goes on, and with which settings."""
+def _join_lineage(session: Session, overrides: Sequence[str]) -> None:
+    """Write down that the run goes on, from where, and with which settings."""
+    run, at = session.run, session.trainer.position
     facts = run.read_json(run.provenance)
-    facts["lineage"] = [*facts.get("lineage", []), {"time": now(), "overrides": list(overrides)}]
+    entry = {"time": now(), "overrides": list(overrides), "epoch": at.epoch, "step": at.step}
+    facts["lineage"] = [*facts.get("lineage", []), entry]
     run.write_json(run.provenance, facts)
     if overrides:
-        run.write_config(_resolved(study, run))
+        run.write_config(_resolved(session.study, run))
 
 
 def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say, overrides: Sequence[str] | None = None) -> Run:
@@ -132,15 +151,19 @@ def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say, overrides: 
             session = make_session(run, study, runtime, stop=stop)
             session.restore()
             if overrides is not None:  # not before: settings that the checkpoint refuses must not stay in the folder
-                runtime.main_first(lambda: _join_lineage(run, study, overrides))
+                runtime.main_first(lambda: _join_lineage(session, overrides))
             _train(session, stop)
             choose_postprocess(session, say=say)
         except Interrupted as interrupted:
             if runtime.is_main:
                 say(f"stopped by {interrupted}; continue with: hilum train --resume {run.folder}")
             raise
+        except SpoiltError as error:
+            if runtime.is_main:
+                run.record_spoilt(error.spoilt.facts | {"then": "stopped"})
+            raise
         except (MemoryError, RuntimeError, OSError) as error:
-            stopped = _stopped(error, run)
+            stopped = stopped_by(error, run, study, runtime)
             if stopped is None:
                 raise
             raise stopped from error
@@ -153,50 +176,44 @@ def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say, overrides: 
     return run
 
 
-def _stopped(error: Exception, run: Run) -> TrainingError | None:
-    """What the user can do about memory or disk that ran out; None for any other error."""
-    resume_with = f"then continue with: hilum train --resume {run.folder}"
-    if out_of_memory(error):
-        return TrainingError(
-            f"out of memory: {error}. Lower data.batch_size, data.patch.size or network.channels, or set "
-            f"train.accumulate, which averages the gradients of several smaller batches; {resume_with} key=value"
-        )
-    if isinstance(error, OSError):
-        place = f" ({error.filename})" if error.filename else ""
-        return TrainingError(f"the run folder cannot be written: {error.strerror}{place}. Mend this, {resume_with}")
-    return None
-
-
 def _train(session: Session, stop: StopRequest) -> None:
     """The epochs that are left, shown on the terminal and in TensorBoard."""
-    study, trainer, main = session.study, session.trainer, session.runtime.is_main
-    augmenter = Augmenter(study.experiment.data.augment, seed=study.experiment.runtime.seed)
+    trainer, main, minutes = session.trainer, session.runtime.is_main, session.study.experiment.train.minutes
+    if minutes is not None:
+        session.keep_budget(time_budget(session, minutes, stop))
     progress = Progress(
-        study.total_steps(session.batches),
+        trainer.total_steps(session.batches),
         done_steps=trainer.position.step,
-        score=f"val_{study.experiment.monitor}",
+        score=f"val_{session.study.experiment.monitor}",
         quiet=not main,
     )
 
-    def augment(batch: Batch) -> Batch:
-        return augmenter(batch, study.frame) if augmenter.steps else batch
-
     def after_step(loss: float, waiting: float) -> None:
         progress.step(loss, waiting)
+        if trainer.spoilt is not None and main:
+            progress.line(f"skipped a step: {trainer.spoilt}")
+            session.run.record_spoilt(trainer.spoilt.facts | {"then": "skipped"})
         stop.signum = session.runtime.highest(stop.signum or 0) or None  # all ranks stop after the same step
         if stop.signum is not None:
             session.save_last()
             stop.check()
 
     with ExitStack() as stack:
-        board = TensorBoard(session.run.tensorboard, resume_epoch=trainer.position.epoch or None) if main else None
+        stack.enter_context(progress)
+        board = _board(session, progress.line) if main else None
         if board is not None:
             stack.enter_context(board)
-        stack.enter_context(progress)
-        for note in study.notes:
+        for note in session.notes:
             progress.line(f"note: {note}")
-        for result in trainer.epochs(session.batches, augment=augment, after_step=after_step):
+        results = trainer.epochs(session.batches, augment=session.augment, after_step=after_step)
+        while not session.stands_still and (result := next(results, None)) is not None:
             entry = session.finish_epoch(result)
             progress.epoch(entry)
             if board is not None:
                 board.epoch(entry)
+        if session.stands_still:
+            progress.line(f"early stopping: no better for {session.stillness.waited} validations")
+
+
+def _board(session: Session, say: Say) -> TensorBoard:
+    return TensorBoard(session.run.tensorboard, resume_epoch=session.trainer.position.epoch or None, say=say)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,20 +21,45 @@ class TensorBoard:
     A resumed run gives its first epoch as `resume_epoch`: what an earlier process wrote from there on is hidden.
     """
 
-    def __init__(self, folder: Path, *, resume_epoch: int | None = None) -> None:
-        self._writer = _writer(folder, resume_epoch)
+    def __init__(self, folder: Path, *, resume_epoch: int | None = None, say: Callable[[str], None] = print) -> None:
+        self._folder, self._say = folder, say
+        self._writer: SummaryWriter | None = None
+        with self._giving_up():
+            self._writer = _writer(folder, resume_epoch)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """Adds the finite numbers of a record at its "epoch"; nested names are joined by a slash."""
+        """Adds the finite numbers of a record at its "epoch"; nested names are joined by a slash.
+
+        Where the folder is lost or cannot be written any more, that is said once, and the training goes on without.
+        """
+        if self._writer is None:
+            return
         epoch = int(record["epoch"])
-        for name, value in _numbers(record):
-            if name != "epoch":
-                self._writer.add_scalar(name, value, epoch)
-        self._writer.flush()
+        with self._giving_up():
+            if not any(self._folder.glob("events.*")):  # a deleted file takes what is written, and nobody sees it
+                raise FileNotFoundError(errno.ENOENT, "its files are gone")
+            for name, value in _numbers(record):
+                if name != "epoch":
+                    self._writer.add_scalar(name, value, epoch)
+            self._writer.flush()
 
     def close(self) -> None:
         """Writes what is left and closes the file."""
-        self._writer.close()
+        if self._writer is not None:
+            with self._giving_up():
+                self._writer.close()
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Turn what keeps the curves from being written into a note: nothing of the training is lost with them."""
+        try:
+            yield
+        except OSError as error:
+            self._writer = None
+            self._say(
+                f"note: no more curves in TensorBoard's folder {self._folder}: {error.strerror or error}; "
+                "training goes on, log.jsonl and the checkpoints hold everything"
+            )
 
     def __enter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import pickle
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,40 @@ from hilum.formats.base import reason
 State = Mapping[str, Tensor]
 
 
-def save(file: Path, *, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+def save(file: Path, *, tensors: Mapping[str, Any], facts: Mapping[str, Any], before: Path | None = None) -> None:
     """Write tensors (nested dicts of them and of plain numbers) and JSON facts.
 
-    The file appears complete or not at all. Raises TrainingError where it cannot be written, such as on a full disk.
+    The file appears complete or not at all; what it held is kept as `before`. Raises TrainingError where it cannot be
+    written, such as on a full disk: then both files are as they were.
     """
     buffer = io.BytesIO()
     text = json.dumps(facts)
     torch.save({"tensors": dict(tensors), "facts": text, "sha256": _content_sha256(tensors, text)}, buffer)
     try:
-        write_whole(file, buffer.getvalue())
+        if before is not None and file.exists():
+            _replace_and_keep(file, buffer.getvalue(), before)
+        else:
+            write_whole(file, buffer.getvalue())
     except OSError as error:
         raise TrainingError(
             f"the checkpoint {file} cannot be written: {error.strerror}; "
             "the one before, if any, is kept: mend this and resume"
         ) from error
+
+
+def _replace_and_keep(file: Path, content: bytes, before: Path) -> None:
+    """Write a file whole and keep the one it replaces; at every instant both names hold a whole file."""
+    second_name = before.with_name(f".{before.name}.part")
+    second_name.unlink(missing_ok=True)
+    try:
+        try:
+            second_name.hardlink_to(file)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(file, second_name)
+        write_whole(file, content)
+        second_name.replace(before)
+    finally:
+        second_name.unlink(missing_ok=True)
 
 
 def load(file: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Any], dict[str, Any]]:

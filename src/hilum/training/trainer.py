@@ -5,39 +5,22 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from hilum.case import Batch
 from hilum.data.loader import Batches
-from hilum.errors import CheckpointError, TrainingError
+from hilum.errors import CheckpointError
+from hilum.losses.base import counted_over
 from hilum.optim.schedules import ScheduleConfig
 from hilum.random import torch_seed
 from hilum.runtime import Runtime
-from hilum.settings import Settings
 from hilum.training.average import WeightAverage
-
-
-class TrainConfig(Settings):
-    """How long and how carefully to optimize."""
-
-    epochs: PositiveInt = 60
-    """Passes over the training part."""
-    steps_per_epoch: PositiveInt | None = None
-    """Batches in an epoch; by default as many as show every case once."""
-    clip_norm: PositiveFloat | None = None
-    """Longest gradient (L2 norm over all weights); longer ones are shortened to it."""
-    accumulate: PositiveInt = 1
-    """Batches whose gradients are averaged before the weights change."""
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Decay of the moving average of the weights, which is what is validated and used; such as 0.99."""
-    validate_every: PositiveInt = 1
-    """Epochs between two validations on whole cases; the last epoch is always validated."""
-    monitor: str | None = None
-    """The score that chooses the best checkpoint; by default the first of the metrics."""
+from hilum.training.freezing import still_norms
+from hilum.training.settings import TrainConfig
+from hilum.training.spoilt import Spoilt, SpoiltError
 
 
 @dataclass(frozen=True)
@@ -50,11 +33,12 @@ class EpochResult:
     lr: float
     seconds: float
     waiting: float
+    skipped: int = 0
 
     @property
     def record(self) -> dict[str, Any]:
-        """The result as a line of the log."""
-        return asdict(self)
+        """The result as a line of the log; batches that were skipped are named where there are any."""
+        return {name: value for name, value in asdict(self).items() if name != "skipped" or value}
 
 
 @dataclass
@@ -67,6 +51,9 @@ class Position:
     loss_sum: float = 0.0
     seconds: float = 0.0
     waited: float = 0.0
+    skipped: int = 0
+    """Batches of this epoch that were left out because they were spoilt."""
+    skips_in_row: int = 0
 
 
 class Trainer:
@@ -92,6 +79,11 @@ class Trainer:
         self.scaler = runtime.scaler()
         self.average = WeightAverage(model, settings.ema) if settings.ema is not None else None
         self.position = Position()
+        self.step_limit: int | None = None
+        """Where a time budget ends; the last epoch ends with it."""
+        self.spoilt: Spoilt | None = None
+        """What was wrong with the last step, where it was skipped."""
+        self._still = still_norms(model, settings.freeze)
         self._highest_lr = [float(group["lr"]) for group in optimizer.param_groups]
 
     @property
@@ -99,39 +91,70 @@ class Trainer:
         """The model that is validated and used: the average of the weights where there is one."""
         return self.model if self.average is None else self.average.model
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        at, epochs = self.position, self.settings.epochs
+        if self.step_limit is not None:
+            return at.step >= self.step_limit and not at.batch
+        return epochs is not None and at.epoch >= epochs
+
+    def total_steps(self, batches: Batches) -> int:
+        """Changes of the weights over the whole run; a time budget has to be converted before."""
+        if self.step_limit is not None:
+            return self.step_limit
+        assert self.settings.epochs is not None
+        return self.settings.epochs * self.settings.updates(batches.steps_per_epoch)
+
     def epochs(
         self, batches: Batches, *, augment: Callable[[Batch], Batch], after_step: Callable[[float, float], None]
     ) -> Iterator[EpochResult]:
         """Results of the epochs that are left. `after_step(loss, waiting_share)` follows each step and may raise.
 
-        Raises TrainingError where the loss or the gradient is NaN or infinite; the weights are those before that step.
+        Raises SpoiltError where the loss or the gradient is NaN or infinite; the weights are those before that step.
         """
-        while self.position.epoch < self.settings.epochs:
+        while not self.finished:
             yield self._epoch(batches, augment, after_step)
 
     def _epoch(
         self, batches: Batches, augment: Callable[[Batch], Batch], after_step: Callable[[float, float], None]
     ) -> EpochResult:
         self.model.train()
-        at = self.position
-        updates = -(-batches.steps_per_epoch // self.settings.accumulate)
-        total = self.settings.epochs * updates
+        for norm in self._still:
+            norm.eval()
+        at, total = self.position, self.total_steps(batches)
         with closing(batches.epoch(at.epoch, first_step=at.batch)) as iterator:
             clock = perf_counter()
-            while (group := self._next_group(iterator)) is not None:
+            while at.step != self.step_limit and (group := self._next_group(iterator)) is not None:
                 waited = perf_counter() - clock
                 lr_factor = self.schedule.factor(at.step, total)
                 loss = self._step([augment(self._to_device(batch)) for batch in group], lr_factor)
                 now = perf_counter()
-                at.step, at.batch = at.step + 1, at.batch + len(group)
-                at.loss_sum += loss * len(group)
+                self._advance(loss, len(group))
                 at.seconds, at.waited, clock = at.seconds + now - clock, at.waited + waited, now
                 after_step(loss, at.waited / at.seconds)
         self.runtime.share_buffers(self.scored_model)
-        mean_loss, lr = at.loss_sum / at.batch, float(self.optimizer.param_groups[0]["lr"])
-        result = EpochResult(at.epoch, at.step, mean_loss, lr, round(at.seconds, 3), round(at.waited / at.seconds, 4))
-        self.position = Position(epoch=at.epoch + 1, step=at.step)
+        result = self._result()
+        self.position = Position(epoch=at.epoch + 1, step=at.step, skips_in_row=at.skips_in_row)
         return result
+
+    def _advance(self, loss: float, num_batches: int) -> None:
+        """Move past a group of batches; those of a spoilt step count as seen, their loss does not."""
+        at = self.position
+        at.step, at.batch = at.step + 1, at.batch + num_batches
+        if self.spoilt is None:
+            at.loss_sum += loss * num_batches
+            at.skips_in_row = 0
+        else:
+            at.skipped += num_batches
+            at.skips_in_row += 1
+
+    def _result(self) -> EpochResult:
+        at = self.position
+        counted = at.batch - at.skipped
+        mean_loss = at.loss_sum / counted if counted else math.nan
+        lr, waiting = float(self.optimizer.param_groups[0]["lr"]), round(at.waited / at.seconds, 4)
+        return EpochResult(at.epoch, at.step, mean_loss, lr, round(at.seconds, 3), waiting, at.skipped)
 
     def _next_group(self, iterator: Iterator[Batch]) -> list[Batch] | None:
         group = [batch for _, batch in zip(range(self.settings.accumulate), iterator, strict=False)]
@@ -149,40 +172,61 @@ class Trainer:
         # Dropout draws from torch's generator: seeding it by step makes a resumed run draw the same masks.
         torch.manual_seed(torch_seed(self.runtime.seed, self.position.step, self.runtime.rank, "dropout"))
         self.optimizer.zero_grad(set_to_none=True)
-        losses: list[Tensor] = []
-        for batch in group:
-            with self.runtime.autocast():
-                logits = self.parallel(batch.images)
-            loss = self.loss(logits, batch.targets)
-            self.scaler.scale(loss / len(group)).backward()
-            losses.append(loss.detach())
-        mean_loss = float(self.runtime.mean(torch.stack(losses).mean()))
-        if not math.isfinite(mean_loss):
-            self._refuse("loss", mean_loss, group)
-        self.scaler.unscale_(self.optimizer)
-        self._check_gradient(group)
+        buffers = [buffer.clone() for buffer in self.model.buffers()] if self.settings.on_nan == "skip" else []
+        mean_loss = self._backward(group)
+        self.spoilt = None if math.isfinite(mean_loss) else self._spoilt("loss", mean_loss, group)
+        if self.spoilt is None:
+            self.scaler.unscale_(self.optimizer)
+            norm = self._shorten_gradient()
+            # A float16 scaler leaves out a step of too large a gradient itself, and lowers its scale.
+            if not self.scaler.is_enabled() and not math.isfinite(norm):
+                self.spoilt = self._spoilt("gradient", norm, group)
+        if self.spoilt is not None:
+            self._skip_or_stop(self.spoilt, buffers)
+            return math.nan
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None:
             self.average.update(self.model, self.position.step + 1)
         return mean_loss
 
-    def _check_gradient(self, group: list[Batch]) -> None:
-        """Shorten a gradient that is too long, and refuse one that would make the weights NaN."""
+    def _backward(self, group: list[Batch]) -> float:
+        """Add up the gradients of a group of batches; gives their mean loss over all ranks."""
+        losses: list[Tensor] = []
+        for number, batch in enumerate(group, start=1):
+            with self.runtime.gradients(self.parallel, shared=number == len(group)):
+                with self.runtime.autocast():
+                    logits = self.parallel(batch.images)
+                with counted_over(self.runtime.sum, self.runtime.world):
+                    loss = self.loss(logits, batch.targets)
+                self.scaler.scale(loss / len(group)).backward()
+            losses.append(loss.detach())
+        return float(self.runtime.mean(torch.stack(losses).mean()))
+
+    def _shorten_gradient(self) -> float:
+        """Shorten a gradient that is too long; gives its length before."""
         parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
         norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
         if self.settings.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.settings.clip_norm, norm)
-        if not self.scaler.is_enabled() and not math.isfinite(norm):  # a float16 scaler leaves such a step out itself
-            self._refuse("gradient", float(norm), group)
+        return float(norm)
 
-    def _refuse(self, what: str, value: float, group: list[Batch]) -> None:
-        ids = ", ".join(dict.fromkeys(id_ for batch in group for id_ in batch.ids))
-        raise TrainingError(
-            f"the {what} became {value} in epoch {self.position.epoch}, step {self.position.step}, on the cases {ids}. "
-            "Checkpoints written before are good: look at these cases, lower optimizer.lr, "
-            "set train.clip_norm=1 or runtime.precision=float32, and resume"
-        )
+    def _spoilt(self, what: str, value: float, group: list[Batch]) -> Spoilt:
+        """What every rank knows of a spoilt step: all of them meet it together."""
+        cases = self.runtime.gather([id_ for batch in group for id_ in batch.ids])
+        return Spoilt(self.position.epoch, self.position.step, what, value, tuple(dict.fromkeys(cases)))
+
+    def _skip_or_stop(self, spoilt: Spoilt, buffers: list[Tensor]) -> None:
+        """Undo what a spoilt step did to the statistics, where it is to be skipped; else raise SpoiltError."""
+        if self.settings.on_nan == "stop":
+            raise SpoiltError(spoilt)
+        most = self.settings.max_skips
+        if self.position.skips_in_row >= most:
+            raise SpoiltError(spoilt, f", after {most} steps in a row that were skipped (train.max_skips)")
+        with torch.no_grad():
+            for buffer, before in zip(self.model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+        self.optimizer.zero_grad(set_to_none=True)
 
     def tensors(self) -> dict[str, Any]:
         """Everything that has to be saved, as nested dicts of tensors and numbers."""

@@ -1,0 +1,35 @@
+"""What the section `train` asks for and cannot have, told once the network and the split are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hilum.errors import ConfigError
+from hilum.experiment import Experiment
+from hilum.problem import Problem
+from hilum.training.freezing import freeze_faults
+from hilum.yaml_text import Location
+
+
+def training_faults(experiment: Experiment, problem: Problem, *, num_val: int) -> Iterator[tuple[Location, str]]:
+    """Each fault with the key to mend; `num_val` is the number of cases to validate on."""
+    train = experiment.train
+    if train.freeze and not experiment.network.faults(problem):
+        import torch
+
+        with torch.device("meta"):
+            model = experiment.build_network(problem)
+        for number, message in freeze_faults(model, train.freeze):
+            yield ("train", "freeze", number), message
+    if train.early_stopping is not None and not num_val:
+        yield ("train", "early_stopping"), "needs a validation part, and the split has none: remove it"
+    if train.validate_cases is not None and train.validate_cases > num_val:
+        message = f"received {train.validate_cases}, the validation part has {num_val} cases: lower or remove it"
+        yield ("train", "validate_cases"), message
+
+
+def refuse_long_warmup(experiment: Experiment, total_steps: int) -> None:
+    """Raise ConfigError where the warm-up outlasts the run."""
+    warmup = experiment.schedule.warmup
+    if warmup >= total_steps:
+        raise ConfigError(f"schedule.warmup: received {warmup} steps, the whole run has {total_steps}: lower it")
