@@ -26,6 +26,7 @@ from hilum.runtime import RuntimeConfig
 from hilum.settings import Settings
 from hilum.sources.base import cohort_for
 from hilum.tasks.base import TaskConfig
+from hilum.training.sweep_section import SweepConfig
 from hilum.training.trainer import TrainConfig
 from hilum.yaml_text import Document, Location
 
@@ -80,6 +81,8 @@ class Experiment(Settings):
     """Device, precision and seed."""
     predict: PredictConfig = PredictConfig()
     """How whole images are predicted."""
+    sweep: SweepConfig | None = None
+    """The settings that `hilum sweep` tries."""
     plugins: tuple[Path, ...] = ()
     """Python files with components of your own, relative to this YAML file."""
     runs: Path = Path("runs")
