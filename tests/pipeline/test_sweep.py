@@ -185,7 +185,7 @@ def test_the_best_is_that_of_brute_force_over_the_table(formula: Formula, tmp_pa
 
 
 def test_trials_below_the_median_are_pruned(formula: Formula, tmp_path: Path) -> None:
-    outcome = swept(config_in(tmp_path), "sweep.trials=12")
+    outcome = swept(config_in(tmp_path), "sweep.trials=9")
     logs = [[entry["val_auroc"] for entry in jsonl.read(Run(outcome.folder / row.run).log)] for row in outcome.rows]
     complete: list[list[float]] = []
     for row, log in zip(outcome.rows, logs, strict=True):
@@ -203,7 +203,7 @@ def test_trials_below_the_median_are_pruned(formula: Formula, tmp_path: Path) ->
         if ends is None:
             complete.append(whole)
     assert {row.state for row in outcome.rows} == {"complete", "pruned"}
-    without = swept(config_in(tmp_path), "name=y", "sweep.pruner=none")
+    without = swept(config_in(tmp_path), "name=y", "sweep.pruner=none", "sweep.trials=5")
     assert {row.state for row in without.rows} == {"complete"}
 
 
@@ -285,17 +285,17 @@ def test_a_trial_that_cannot_be_trained_is_a_row(
 def test_a_full_disk_stops_the_sweep_and_fails_no_trial(formula: Formula, tmp_path: Path) -> None:
     full = TrainingError("the run folder cannot be written")
     full.__cause__ = OSError(28, "No space left on device")
-    formula.at = {(2, 1): full}
+    formula.at = {(1, 1): full}
     config = config_in(tmp_path)
     with pytest.raises(TrainingError, match="cannot be written"):
-        swept(config)
-    assert not swept(config).failed
-    assert len(formula.trained) == len(set(formula.trained)) == 6
+        swept(config, "sweep.trials=3")
+    assert not swept(config, "sweep.trials=3").failed
+    assert len(formula.trained) == len(set(formula.trained)) == 3
 
 
 def test_scores_that_are_no_numbers_are_no_best(formula: Formula, tmp_path: Path) -> None:
     formula.score = lambda lr, accumulate, epoch: math.nan if accumulate == 1 else lr  # type: ignore[method-assign]
-    outcome = swept(config_in(tmp_path), "sweep.sampler=random")
+    outcome = swept(config_in(tmp_path), "sweep.sampler=random", "sweep.trials=4")
     states = {(row.setting["train.accumulate"] == 1, row.state) for row in outcome.rows}
     assert (True, "complete") not in states
     assert {row.reason for row in outcome.failed} <= {"auroc was never a number"}
@@ -345,26 +345,26 @@ def test_workers_with_folders_of_their_own_share_a_storage(formula: Formula, tmp
 
 
 def test_a_trial_stopped_elsewhere_is_left_to_its_folder(formula: Formula, tmp_path: Path) -> None:
-    config, storage = config_in(tmp_path), f"sweep.storage=sqlite:///{tmp_path}/shared.db"
+    config, storage = config_in(tmp_path), ("sweep.trials=3", f"sweep.storage=sqlite:///{tmp_path}/shared.db")
     formula.at = {(0, 1): Killed()}
     with pytest.raises(Killed):
-        swept(config, storage, f"runs={tmp_path / 'one'}")
+        swept(config, *storage, f"runs={tmp_path / 'one'}")
     said: list[str] = []
-    rows = swept(config, storage, f"runs={tmp_path / 'two'}", say=said.append).rows
-    assert [row.state == "unfinished" for row in rows] == [True, *[False] * 5]
+    rows = swept(config, *storage, f"runs={tmp_path / 'two'}", say=said.append).rows
+    assert [row.state == "unfinished" for row in rows] == [True, False, False]
     assert any("1 of them" in line and "another folder" in line for line in said)
-    rows = swept(config, storage, f"runs={tmp_path / 'one'}").rows
+    rows = swept(config, *storage, f"runs={tmp_path / 'one'}").rows
     assert "unfinished" not in {row.state for row in rows}
-    assert len(formula.trained) == len(set(formula.trained)) == 6
+    assert len(formula.trained) == len(set(formula.trained)) == 3
 
 
 def test_more_trials_go_on_from_those_that_are_there(formula: Formula, tmp_path: Path) -> None:
     config = config_in(tmp_path)
-    first = swept(config, "sweep.trials=4").rows
-    rows = swept(config).rows
-    assert len(rows) == 6
-    assert [row.setting for row in rows[:4]] == [row.setting for row in first]
-    assert len(formula.trained) == 6
+    first = swept(config, "sweep.trials=2").rows
+    rows = swept(config, "sweep.trials=4").rows
+    assert len(rows) == 4
+    assert [row.setting for row in rows[:2]] == [row.setting for row in first]
+    assert len(formula.trained) == 4
 
 
 def test_a_grid_tries_each_combination_once(formula: Formula, tmp_path: Path) -> None:

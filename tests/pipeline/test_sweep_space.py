@@ -49,10 +49,9 @@ def faults(tmp_path: Path) -> Check:
 
 def test_a_space_that_fits(faults: Check) -> None:
     shown = (
-        "optimizer.lr: {low: 1e-4, high: 1e-2, log: true}",
+        "data.workers: {low: 1, high: 3}",
         "network.channels: [[4, 8], [4, 8, 16]]",
         "data.patch.size.0: [8, 16]",
-        "data.workers: {low: 1, high: 3}",
         "loss: [dice, {kind: dice_ce}]",
     )
     assert faults(*shown) == []
