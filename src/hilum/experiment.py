@@ -14,7 +14,7 @@ from hilum.config import Reading, inspect, validate
 from hilum.data.balance import unknown_structures
 from hilum.data.modalities import missing_faults
 from hilum.data.section import DataConfig
-from hilum.errors import ConfigError, DataError, Fault, HilumError, nearest
+from hilum.errors import ConfigError, DataError, HilumError, nearest
 from hilum.inference.section import PredictConfig
 from hilum.layers.presence import PresenceInput
 from hilum.losses.deep_supervision import DeepSupervision
@@ -24,13 +24,14 @@ from hilum.networks.base import NetworkConfig
 from hilum.optim.optimizers import OptimizerConfig
 from hilum.optim.schedules import ScheduleConfig
 from hilum.problem import Problem
-from hilum.registry import DEFAULT_KINDS, kinds, load_plugin
+from hilum.registry import DEFAULT_KINDS, kinds, load_plugins
 from hilum.runtime import RuntimeConfig
 from hilum.settings import Settings
 from hilum.sources.base import cohort_for
 from hilum.tasks.base import TaskConfig
 from hilum.training.settings import TrainConfig
-from hilum.yaml_text import Document, Location
+from hilum.training.sweep_section import SweepConfig
+from hilum.yaml_text import Location
 
 
 def _plain_name(name: str) -> str:
@@ -72,6 +73,8 @@ class Experiment(Settings):
     """Device, precision and seed."""
     predict: PredictConfig = PredictConfig()
     """How whole images are predicted."""
+    sweep: SweepConfig | None = None
+    """The settings that `hilum sweep` tries."""
     plugins: tuple[Path, ...] = ()
     """Python files with components of your own, relative to this YAML file."""
     runs: Path = Path("runs")
@@ -148,7 +151,7 @@ def diagnose(file: Path | str, overrides: Sequence[str] = ()) -> Reading[Experim
     Raises ConfigError where the file is no YAML with sections.
     """
     document = inspect(file, overrides)
-    plugin_faults = _load_plugins(document)
+    plugin_faults = load_plugins(document)
     reading = validate(document, Experiment)
     reading.faults[:0] = [*document.faults, *plugin_faults]
     experiment = reading.model
@@ -277,19 +280,3 @@ def _monitor_faults(experiment: Experiment) -> Found:
 
 def _predict_faults(experiment: Experiment, problem: Problem) -> Found:
     return ((("predict", *where), message) for where, message in experiment.predict.faults(problem))
-
-
-def _load_plugins(document: Document) -> list[Fault]:
-    listed = document.data.get("plugins")
-    faults: list[Fault] = []
-    names: list[str] = []
-    for index, plugin in enumerate(listed if isinstance(listed, list) else []):
-        names.append(Path(str(plugin)).name)
-        if names[-1] in names[:-1]:  # the run folder keeps them side by side
-            faults.append(document.fault(("plugins", index), f"a second file named {names[-1]}: rename one of them"))
-            continue
-        try:
-            load_plugin(document.file.parent / str(plugin))
-        except HilumError as error:
-            faults.append(document.fault(("plugins", index), str(error)))
-    return faults

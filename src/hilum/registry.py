@@ -14,8 +14,9 @@ from typing import Any, ClassVar, NoReturn
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_serializer
 from pydantic_core import CoreSchema, core_schema
 
-from hilum.errors import PluginError, nearest
+from hilum.errors import Fault, HilumError, PluginError, nearest
 from hilum.settings import Settings, at, received
+from hilum.yaml_text import Document
 
 # Where the kinds of each family live: importing these modules fills the registry.
 FAMILIES: dict[str, str] = {
@@ -139,6 +140,23 @@ def load_plugin(file: Path) -> ModuleType:
             raise
         raise PluginError(f"plugin {_line(file, error)}: {type(error).__name__} while importing it: {error}") from error
     return module
+
+
+def load_plugins(document: Document) -> list[Fault]:
+    """Import the component files that a YAML file lists; gives a fault for each one that fails or comes twice."""
+    listed = document.data.get("plugins")
+    faults: list[Fault] = []
+    names: list[str] = []
+    for index, plugin in enumerate(listed if isinstance(listed, list) else []):
+        names.append(Path(str(plugin)).name)
+        if names[-1] in names[:-1]:  # the run folder keeps them side by side
+            faults.append(document.fault(("plugins", index), f"a second file named {names[-1]}: rename one of them"))
+            continue
+        try:
+            load_plugin(document.file.parent / str(plugin))
+        except HilumError as error:
+            faults.append(document.fault(("plugins", index), str(error)))
+    return faults
 
 
 def _forget(module: str) -> None:

@@ -15,6 +15,7 @@ VERBS = {
     "check": "find everything wrong with a configuration and its data; trains nothing",
     "split": "show, draw or write who is in train, val and test; trains nothing",
     "train": "train one run, or continue one with --resume; never scores the test part",
+    "sweep": "train many settings of one experiment and compare them on the validation part; continues by itself",
     "evaluate": "score a run's patients: one row a case, then means with intervals",
     "predict": "predict a file, a folder or a manifest on each input's own grid",
     "list": "what can be written into a configuration",

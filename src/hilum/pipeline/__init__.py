@@ -6,6 +6,7 @@ from hilum.pipeline.prediction import predict
 from hilum.pipeline.preflight import check
 from hilum.pipeline.proposal.propose import new
 from hilum.pipeline.splitting import split
+from hilum.pipeline.sweeping import sweep
 from hilum.pipeline.training import resume, train
 
-__all__ = ["check", "evaluate", "load", "new", "predict", "resume", "split", "train"]
+__all__ = ["check", "evaluate", "load", "new", "predict", "resume", "split", "sweep", "train"]

@@ -33,6 +33,11 @@ from hilum.training.interrupt import Interrupted, StopRequest
 from hilum.training.spoilt import SpoiltError
 
 Say = Callable[[str], None]
+OnEpoch = Callable[[dict[str, Any]], None]
+
+
+def unwatched(entry: dict[str, Any]) -> None:
+    """Nothing: what follows an epoch of a run that nobody watches."""
 
 
 def train(
@@ -42,12 +47,14 @@ def train(
     overwrite: bool = False,
     rehash: bool = False,
     say: Say = print,
+    on_epoch: OnEpoch = unwatched,
 ) -> Run:
     """A finished run of the experiment in a YAML file.
 
-    `rehash` reads all files again to see whether they changed since they were prepared. Raises ConfigError, DataError,
-    SplitError or DeviceError before anything is computed; TrainingError for a loss that is not finite and Interrupted
-    where it was asked to stop, after which the run can be resumed.
+    `rehash` reads all files again to see whether they changed since they were prepared. `on_epoch` gets each epoch's
+    line of the log once it is on the disk; what it raises ends the run, which can be resumed. Raises ConfigError,
+    DataError, SplitError or DeviceError before anything is computed; TrainingError for a loss that is not finite and
+    Interrupted where it was asked to stop, after which the run can be resumed.
     """
     experiment = load(Path(config_file), list(overrides))
     runtime = experiment.runtime.start()
@@ -63,10 +70,17 @@ def train(
             tell_briefly(warnings, say=say)
         runtime.main_first(lambda: stack.enter_context(lock(experiment.runs / experiment.name)))
         run = runtime.main_first(lambda: _new_run(study, runtime, overwrite=overwrite))
-        return _continue(run, study, runtime, say=say)
+        return _continue(run, study, runtime, say=say, on_epoch=on_epoch)
 
 
-def resume(folder: Path | str, overrides: Sequence[str] = (), *, rehash: bool = False, say: Say = print) -> Run:
+def resume(
+    folder: Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    rehash: bool = False,
+    say: Say = print,
+    on_epoch: OnEpoch = unwatched,
+) -> Run:
     """A run continued from its last checkpoint to its end, bit for bit as if it had not stopped (on the CPU).
 
     `folder` may also be a checkpoint in it, such as checkpoints/previous.pt, to go on from that one. Raises
@@ -87,7 +101,7 @@ def resume(folder: Path | str, overrides: Sequence[str] = (), *, rehash: bool = 
         )
         runtime.main_first(lambda: _refuse_other_data(run, study))
         runtime.main_first(lambda: prepare(study, study.learnt_from))
-        return _continue(run, study, runtime, say=say, overrides=overrides)
+        return _continue(run, study, runtime, say=say, on_epoch=on_epoch, overrides=overrides)
 
 
 def _go_back_to(file: Path, run: Run) -> None:
@@ -144,7 +158,9 @@ def _join_lineage(session: Session, overrides: Sequence[str]) -> None:
         run.write_config(_resolved(session.study, run))
 
 
-def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say, overrides: Sequence[str] | None = None) -> Run:
+def _continue(
+    run: Run, study: Study, runtime: Runtime, *, say: Say, on_epoch: OnEpoch, overrides: Sequence[str] | None = None
+) -> Run:
     """Train from where the run stands to its end; `overrides` are those of a run that is resumed."""
     with StopRequest() as stop:
         try:
@@ -152,7 +168,7 @@ def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say, overrides: 
             session.restore()
             if overrides is not None:  # not before: settings that the checkpoint refuses must not stay in the folder
                 runtime.main_first(lambda: _join_lineage(session, overrides))
-            _train(session, stop)
+            _train(session, stop, on_epoch)
             choose_postprocess(session, say=say)
         except Interrupted as interrupted:
             if runtime.is_main:
@@ -176,7 +192,7 @@ def _continue(run: Run, study: Study, runtime: Runtime, *, say: Say, overrides: 
     return run
 
 
-def _train(session: Session, stop: StopRequest) -> None:
+def _train(session: Session, stop: StopRequest, on_epoch: OnEpoch) -> None:
     """The epochs that are left, shown on the terminal and in TensorBoard."""
     trainer, main, minutes = session.trainer, session.runtime.is_main, session.study.experiment.train.minutes
     if minutes is not None:
@@ -211,6 +227,7 @@ def _train(session: Session, stop: StopRequest) -> None:
             progress.epoch(entry)
             if board is not None:
                 board.epoch(entry)
+            on_epoch(entry)
         if session.stands_still:
             progress.line(f"early stopping: no better for {session.stillness.waited} validations")
 
