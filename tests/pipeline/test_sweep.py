@@ -432,7 +432,10 @@ def test_a_folder_at_work_is_not_replaced(formula: Formula, tmp_path: Path) -> N
         (["sweep.storage=oracel://nowhere/x"], "expected the URL of a database"),
         (["data.source.file=nowhere.csv"], "nowhere.csv"),
         (["sweep.trials=0"], "greater than 0"),
-        (["train.epochs=null", "train.minutes=1"], "is required where train.minutes leaves"),
+        (
+            ["train.epochs=null", "train.minutes=1", "sweep.warmup_epochs=null"],
+            "is required where train.minutes leaves",
+        ),
     ],
 )
 def test_refused_before_any_compute(formula: Formula, tmp_path: Path, words: list[str], said: str) -> None:
