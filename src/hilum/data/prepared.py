@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from hilum.case import Case
 from hilum.data.findings import of_case
@@ -53,7 +52,7 @@ def prepare_case(case: Case, problem: Problem, steps: Sequence[PrepareConfig]) -
     try:
         for step in steps:
             image, mask = (step.for_channels(there) if case.missing else step).apply(image, mask)
-        if not torch.isfinite(image.tensor).all():
+        if not np.isfinite(image.tensor.numpy()).all():  # torch takes ten times as long
             raise DataError("the prepared image holds NaN or infinite values")
         whole = with_missing(image.tensor.float(), there, len(case.images))
     except DataError as error:

@@ -93,6 +93,8 @@ class Instance:
 
 def has_magic(path: Path) -> bool:
     """Whether the file says of itself that it is DICOM; False where it cannot be read."""
+    if not path.is_file():  # opening a pipe would wait for whoever writes into it
+        return False
     try:
         with path.open("rb") as stream:
             return stream.read(MAGIC_AT + len(MAGIC))[MAGIC_AT:] == MAGIC

@@ -113,7 +113,8 @@ def _series(path: Path, file: Any) -> Any:
 def _check_colours(path: Path, page: Any) -> None:
     code = int(page.photometric)
     if code not in READ or (READ[code] == "YCBCR" and int(page.compression) not in JPEG_COMPRESSIONS):
-        raise DataError(f"{path}: colour model {page.photometric.name}, expected greys or RGB: convert the file first")
+        name = getattr(page.photometric, "name", code)
+        raise DataError(f"{path}: colour model {name}, expected greys or RGB: convert the file first")
 
 
 def _facts(page: Any) -> Mapping[str, str]:

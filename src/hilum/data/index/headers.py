@@ -51,14 +51,34 @@ def _alone(ref: ImageRef, header: Header, case: str) -> Iterator[Finding]:
             expected="one of them",
             fix="left and right are guessed from the order of voxels: convert the file anew from what it was made of",
         )
-    apart_mm = float(header.facts.get("forms_differ_mm", 0))
-    if apart_mm > FORMS_TOLERANCE_VOXELS * min(header.grid.spacing):
+    if "mended" in header.facts:
+        yield Finding(
+            "warning",
+            "header mended",
+            case,
+            str(ref),
+            received=header.facts["mended"],
+            expected="a header as the standard has it",
+            fix="see whether the voxels lie where they should, and write the file anew",
+        )
+    yield from _two_forms(ref, header, case)
+
+
+def _two_forms(ref: ImageRef, header: Header, case: str) -> Iterator[Finding]:
+    """Where sform and qform place the voxels of a NIfTI file differently, or the qform is no place at all."""
+    told = header.facts.get("forms_differ_mm", "0")
+    try:
+        received = f"two positions, {float(told):.3g} mm apart"
+        differ = not float(told) <= FORMS_TOLERANCE_VOXELS * min(header.grid.spacing)  # NaN differs too
+    except ValueError:
+        received, differ = told, True
+    if differ:
         yield Finding(
             "warning",
             "sform and qform differ",
             case,
             str(ref),
-            received=f"two positions, {apart_mm:.3g} mm apart",
-            expected="one",
+            received=received,
+            expected=f"one position (within {FORMS_TOLERANCE_VOXELS:g} voxel)",
             fix="the sform is used, other programs may take the qform: make both equal",
         )

@@ -147,7 +147,16 @@ def _content(case: Case) -> Content:
             filled.take(end, axis).any() for axis in range(3) for end in (0, -1) if filled.shape[axis] > 1
         ),
         box=_box(filled),
+        border=_border(values[0]),
     )
+
+
+def _border(values: npt.NDArray[np.floating]) -> float | None:
+    """The value of all faces (I, J, K) where they have one other than 0."""
+    corner = float(values[0, 0, 0])
+    axes = [axis for axis in range(3) if values.shape[axis] > 1]
+    same = all((values.take(end, axis) == corner).all() for axis in axes for end in (0, -1))
+    return corner if same and corner != 0 else None
 
 
 def _box(filled: npt.NDArray[np.bool_]) -> Sizes:
