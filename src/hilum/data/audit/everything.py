@@ -43,7 +43,8 @@ def audit(
 ) -> Audit:
     """Everything suspicious about a cohort and its split; reads all voxels unless the cache folder remembers them.
 
-    `headers` are those of an index, which are else read here; `progress` is told how many of how many images are done.
+    `headers` are those of an index, which are else read here; `progress` is told how many of how many images are done,
+    then, on top of them, how many of how many pairs that are likely to be copies.
     Images that cannot be read are left out: the index and the preparation say why.
     """
     if headers is None:
@@ -58,7 +59,12 @@ def audit(
     ]
     masks = [case.label for case in cohort.cases if isinstance(case.label, ImageRef)]
     looks = looks_of([scan.ref for scan in scans], masks=masks, cache=cache, progress=progress)
-    pairs = tuple(find_pairs(scans, looks))
+
+    def compared(done: int, total: int) -> None:
+        if progress:
+            progress(len(looks) + done, len(looks) + total)
+
+    pairs = tuple(find_pairs(scans, looks, progress=compared))
     shown = {case.id: _classes(case, problem, looks) for case in cohort.cases}
     findings = [
         *copy_findings(pairs, looks),

@@ -146,8 +146,9 @@ def _long(chosen: Chosen, size: tuple[int, ...], cases: int, machine: Machine, p
     """Whether ten epochs of a network would keep this machine busy for hours."""
     from hilum.pipeline.estimate import step_cost
 
-    cost = step_cost(chosen.network, problem.resized(len(size), size), size=size, batch_size=1, precision="float32")
-    return cost.multiply_adds * cases * 10 > MANY_MULTIPLY_ADDS * machine.cores
+    sized = problem.resized(len(size), size)
+    cost = step_cost(chosen.network, sized, size=size, batch_size=2, precision="float32")  # batch norm wants two
+    return cost.multiply_adds / 2 * cases * 10 > MANY_MULTIPLY_ADDS * machine.cores
 
 
 def _batch(

@@ -10,7 +10,6 @@ from hilum.pipeline.estimate import StepCost, run_bytes, step_cost
 from hilum.problem import Problem
 from hilum.runtime import Precision, RuntimeConfig, memory_bytes
 
-
 KEPT_BYTES = 2 * 2**30
 """Most memory of prepared images, unless data.memory_gb says otherwise."""
 

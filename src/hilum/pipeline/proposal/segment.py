@@ -208,9 +208,10 @@ def _cost_reason(frame: Frame, problem: Problem, machine: Machine, *, survey: Su
     validation = validation_bytes(sized, prepared=prepared, source=survey.typical())
     if cost is None:
         return f"more than {machine.described} can do in about a second, but the patch cannot be smaller"
+    memory = machine.run_reason(cost, validation, cases=survey.prepared_bytes(prepared))
     return (
-        f"{machine.run_reason(cost, validation, cases=survey.prepared_bytes(prepared))}; a step has {cost.multiply_adds / 1e9:.0f} billion multiply-adds "
-        "forward, about a second on this machine"
+        f"{memory}; a step has {cost.multiply_adds / 1e9:.0f} billion multiply-adds forward, about a second on this "
+        "machine"
     )
 
 
