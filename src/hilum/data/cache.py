@@ -57,6 +57,10 @@ class Room:
         self._written_bytes = 0
         self._lock = Lock()
 
+    def __reduce__(self) -> tuple[type[Room], tuple[Path, int | None]]:
+        """What another process is sent: it looks at the folder for itself."""
+        return Room, (self.folder, self.bound_bytes)
+
     def make(self, num_bytes: int, *, used: Container[str]) -> None:
         """Make room for a file of this size by deleting old ones, but none whose name is in `used`.
 

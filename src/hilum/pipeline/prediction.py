@@ -13,10 +13,10 @@ import numpy as np
 
 from hilum.case import Case
 from hilum.data.hashes import Hashes
+from hilum.data.index.headers import frames_finding
 from hilum.data.modalities import MODALITIES, modalities
 from hilum.data.seen import read_seen, refuse_seen
 from hilum.errors import DataError
-from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.inference.inputs import find_inputs
 from hilum.inference.predictor import Predictor
@@ -119,7 +119,7 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
             raise DataError("has no image at all")
         images = {(ref.path, ref.key): ref for ref in case.files}  # frames of one file count once
         digest = " ".join(Hashes(None).of_image(ref) for ref in images.values())
-        _refuse_more_frames(case)
+        _refuse_other_frames(case)
         image = predictor.read(case.images)
         if predictor.problem.dims == 3 and image.grid.shape[2] == 1:
             raise DataError("is a single slice, this network takes volumes")
@@ -151,11 +151,10 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
     }
 
 
-def _refuse_more_frames(case: Case) -> None:
-    """Raise DataError where a 4-D file holds other frames than the network's channels."""
-    frames = read_header(case.files[0]).frames
-    if case.files[0].index is not None and case.files[0].key is None and frames != len(case.files):
-        raise DataError(f"{case.files[0].path}: holds {frames} frames, this network takes {len(case.files)}")
+def _refuse_other_frames(case: Case) -> None:
+    finding = frames_finding(case)
+    if finding is not None:
+        raise DataError([finding])
 
 
 def _write_tables(target: Path, results: Sequence[Row], failures: Sequence[Row]) -> None:

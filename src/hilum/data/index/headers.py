@@ -8,7 +8,7 @@ from hilum.case import Case, ImageRef
 from hilum.data.index.grids import differs, odd
 from hilum.errors import Finding
 from hilum.formats.base import Header
-from hilum.formats.reading import several_frames
+from hilum.formats.reading import read_header, several_frames
 
 FORMS_TOLERANCE_VOXELS = 0.1
 """How far the two positions that a NIfTI header can tell may be apart before it is worth a word."""
@@ -16,6 +16,9 @@ FORMS_TOLERANCE_VOXELS = 0.1
 
 def case_findings(case: Case, headers: Mapping[ImageRef, Header]) -> Iterator[Finding]:
     """What is wrong or odd with those files of a case whose headers could be read."""
+    other = frames_finding(case) if all(ref in headers for ref in case.files) else None
+    if other is not None:
+        yield other
     images = [ref for ref in case.files if ref in headers]
     mask = case.label if isinstance(case.label, ImageRef) and case.label in headers else None
     refs = dict.fromkeys([*images, *([mask] if mask is not None else [])])
@@ -35,6 +38,28 @@ def case_findings(case: Case, headers: Mapping[ImageRef, Header]) -> Iterator[Fi
         apart = differs(ref, headers[ref].grid, like=next(iter(refs)), like_grid=headers[next(iter(refs))].grid)
         if apart is not None:
             yield Finding(**{**vars(apart), "case": case.id})
+
+
+def frames_finding(case: Case) -> Finding | None:
+    """That the 4-D file which holds the channels of a case as frames has more or fewer of them than there are channels.
+
+    Raises DataError where its header cannot be read.
+    """
+    frames = [ref for ref in case.files if ref.index is not None and ref.key is None]
+    if not frames or len({ref.path for ref in frames}) > 1:
+        return None
+    whole = read_header(ImageRef(frames[0].path)).frames
+    if whole == len(frames):
+        return None
+    return Finding(
+        "error",
+        "other frames",
+        case.id,
+        str(frames[0].path),
+        received=f"{whole} frames",
+        expected=f"{len(frames)}, one for each channel",
+        fix="name every frame as a channel, or remove those that are none from the file",
+    )
 
 
 def _alone(ref: ImageRef, header: Header, case: str) -> Iterator[Finding]:
