@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from hilum.case import Case, ImageRef
+from hilum.case import Case, ImageRef, natural_order
 from hilum.errors import DataError, Finding
 from hilum.formats.atomic import write_whole
 
@@ -49,7 +49,7 @@ def arranged(findings: Iterable[Finding]) -> list[Finding]:
     unique = list(dict.fromkeys(findings))
     kinds = {kind: number for number, kind in enumerate(dict.fromkeys(finding.kind for finding in unique))}
     return sorted(
-        unique, key=lambda finding: (finding.severity, kinds[finding.kind], _numbered(finding.case), finding.file)
+        unique, key=lambda finding: (finding.severity, kinds[finding.kind], natural_order(finding.case), finding.file)
     )
 
 
@@ -131,14 +131,3 @@ def _cells(finding: Finding, *, with_fix: bool) -> list[str]:
 def _short(text: str) -> str:
     half = (WIDTH - 3) // 2
     return text if len(text) <= WIDTH else f"{text[:half]}...{text[-half:]}"
-
-
-def _numbered(text: str) -> list[tuple[int, str]]:
-    """What texts are sorted by so that case 10 comes after case 9."""
-    parts: list[str] = [""]
-    for letter in text:
-        if parts[-1] and parts[-1][-1].isdecimal() == letter.isdecimal():
-            parts[-1] += letter
-        else:
-            parts.append(letter)
-    return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts[1:]]

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hilum.case import natural_order
+
 NEGATIVE = re.compile(
     r"(no|non|not|without|absent)\b.*|none|normal|negative|neg|healthy|control|controls|benign|hc|false|0",
     re.IGNORECASE,
@@ -24,7 +26,7 @@ GENERIC = re.compile(
 
 def class_map(texts: Iterable[str]) -> dict[str, int | str]:
     """The classes of a classification by what stands for them, the one without a finding first."""
-    found = sorted(set(texts), key=_natural)
+    found = sorted(set(texts), key=natural_order)
     if all(re.fullmatch(r"0|[1-9][0-9]*", text) for text in found):
         return {f"class_{text}": int(text) for text in found}
     ordered = sorted(found, key=lambda text: NEGATIVE.fullmatch(re.sub(r"[_\W]+", " ", text).strip()) is None)
@@ -58,8 +60,3 @@ def run_name(path: Path) -> str:
 def clean_name(text: str) -> str:
     """The text with a dash for everything that a folder should not be called."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._") or "data"
-
-
-def _natural(text: str) -> tuple[list[tuple[int, str]], str]:
-    pieces = re.findall(r"[0-9]+|[^0-9]+", text)
-    return [(int(piece), "") if piece[0].isdecimal() else (-1, piece) for piece in pieces], text
