@@ -265,6 +265,7 @@ def test_an_output_that_cannot_be_written_is_named(hilum: Hilum, tmp_path: Path)
     root = decathlon(tmp_path / "organ")
     Path("file").write_text("no folder")
     hilum("new", root, "-o", "file/x.yaml").refuses("file/x.yaml cannot be written", "is no folder")
+    hilum("new", "").refuses("empty path")
     hilum("new", root, "--name", "a/b").refuses("--name")
     if not is_root():
         Path("locked").mkdir(mode=0o500)

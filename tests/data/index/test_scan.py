@@ -13,8 +13,10 @@ import pytest
 
 from hilum.case import Case, Cohort, ImageRef
 from hilum.data.index import scan
+from hilum.data.index.headers import case_findings
 from hilum.errors import Finding
 from hilum.formats.base import Header
+from hilum.volume import Grid
 
 
 def write(path: Path, shape: tuple[int, ...] = (4, 5, 6), affine: np.ndarray | None = None) -> ImageRef:
@@ -139,3 +141,19 @@ def test_one_file_for_two_patients_through_a_link(tmp_path: Path) -> None:
     (found,) = scan(Cohort(cases, ("image",))).findings
     assert (found.severity, found.kind, found.case) == ("error", "one file, several patients", "b")
     assert "case a" in found.received
+
+
+@pytest.mark.parametrize(
+    ("facts", "kinds"),
+    [
+        ({"orientation_tag": "6"}, ["picture to be turned"] * 2),
+        ({"slice_gap": "slices 10 mm apart and 5 mm thick"}, ["slices may be missing"] * 2),
+        ({"photometric": "MINISWHITE"}, ["mask in which white is 0"]),
+    ],
+)
+def test_what_a_file_tells_of_itself_is_a_warning(facts: dict[str, str], kinds: list[str], tmp_path: Path) -> None:
+    image, mask = ImageRef(tmp_path / "a.tif"), ImageRef(tmp_path / "m.tif")
+    header = Header(Grid((3, 4, 1), np.eye(4), "pixel"), 1, facts=facts)
+    found = list(case_findings(Case("c", "c", (image,), mask), {image: header, mask: header}))
+    assert sorted((finding.severity, finding.kind) for finding in found) == [("warning", kind) for kind in kinds]
+    assert all(any(value in finding.received for value in facts.values()) for finding in found)

@@ -24,6 +24,16 @@ def case_findings(case: Case, headers: Mapping[ImageRef, Header]) -> Iterator[Fi
     refs = dict.fromkeys([*images, *([mask] if mask is not None else [])])
     for ref in refs:
         yield from _alone(ref, headers[ref], case.id)
+    if mask is not None and headers[mask].facts.get("photometric") == "MINISWHITE":
+        yield Finding(
+            "warning",
+            "mask in which white is 0",
+            case.id,
+            str(mask),
+            received="MINISWHITE",
+            expected="MINISBLACK",
+            fix="labels are the numbers as stored, viewers show them turned round: see whether 0 is the background",
+        )
     if mask is not None and headers[mask].channels > 1 and headers[mask].grid.unit == "mm":
         yield Finding(
             "error",
@@ -85,6 +95,26 @@ def _alone(ref: ImageRef, header: Header, case: str) -> Iterator[Finding]:
             received=header.facts["mended"],
             expected="a header as the standard has it",
             fix="see whether the voxels lie where they should, and write the file anew",
+        )
+    if "orientation_tag" in header.facts:
+        yield Finding(
+            "warning",
+            "picture to be turned",
+            case,
+            str(ref),
+            received=f"orientation tag {header.facts['orientation_tag']}",
+            expected="1, or none",
+            fix="pixels are read as stored, not turned: where that matters, turn images and masks and save them anew",
+        )
+    if "slice_gap" in header.facts:
+        yield Finding(
+            "warning",
+            "slices may be missing",
+            case,
+            str(ref),
+            received=header.facts["slice_gap"],
+            expected="no gaps, or known ones",
+            fix="see whether the series is complete: every other slice may have been lost",
         )
     yield from _two_forms(ref, header, case)
 

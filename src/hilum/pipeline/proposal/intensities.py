@@ -79,7 +79,7 @@ def _standardised(survey: Survey, what: str) -> Step:
         return Step(
             {"kind": "zscore"},
             f"{what}: mean 0 and standard deviation 1 in every image; {len(painted)} of {len(survey.contents)} images "
-            f"end in one value other than 0 (such as {painted[0]:.4g}), which counts as if it were tissue. Where it is "
+            f"lie in one value other than 0 (such as {painted[0]:.4g}), which counts as if it were tissue. Where it is "
             "background, set it to 0 in the files and take\n  - {kind: zscore, nonzero: true}",
         )
     zeros = max((each.zeros for each in survey.contents), default=0.0)

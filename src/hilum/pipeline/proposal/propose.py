@@ -56,6 +56,8 @@ def new(
     Without an output the file is NAME.yaml in the current folder; with "-" nothing is written. Raises ConfigError where
     the file exists, DataError saying what was found where no training set can be made of it.
     """
+    if not str(data):
+        raise ConfigError("received an empty path, expected a folder or file of data ('.' is the current folder)")
     data = Path(data)
     name = run_name(data) if name is None else name
     if name != clean_name(name):

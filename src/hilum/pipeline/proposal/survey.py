@@ -37,7 +37,7 @@ class Head:
 class Content:
     """What the voxels of a case are like; `box` is the size of what is not exactly 0 in all channels.
 
-    `border` is the one value other than 0 that all faces of the first channel have, None where there is none.
+    `border` is the one value other than 0 that most of the faces of the first channel have, None without one.
     """
 
     case_id: str
