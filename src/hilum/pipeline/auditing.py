@@ -9,7 +9,7 @@ from pathlib import Path
 from hilum.case import Cohort
 from hilum.data.audit import Audit, audit
 from hilum.data.index import Index
-from hilum.data.seen import Seen, read_seen, seen_before
+from hilum.data.seen import Seen, incomparable, read_seen, seen_before
 from hilum.data.splits.base import Split
 from hilum.errors import Finding
 from hilum.experiment import Experiment
@@ -46,6 +46,9 @@ def seen_by_others(experiment: Experiment, split: Split, runs: Sequence[Path]) -
     """
     scored = [*split.part("val"), *split.part("test")]
     for folder in runs:
-        for finding in seen_before(scored, seen_in(folder), cache=experiment.data.cache):
+        seen = seen_in(folder)
+        if said := incomparable(seen):
+            yield Finding("warning", "hashes not comparable", file=str(folder), fix=said)
+        for finding in seen_before(scored, seen, cache=experiment.data.cache):
             fix = "give both runs one split (data.split={kind: predefined, file: split.csv}), or leave the case out"
             yield replace(finding, kind="seen by another run", fix=fix)

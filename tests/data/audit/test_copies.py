@@ -14,7 +14,8 @@ from PIL import Image
 from scipy.ndimage import zoom
 
 from hilum.case import Case, Cohort, ImageRef
-from hilum.data.audit import Audit, audit
+from hilum.data.audit import Audit, audit, looks
+from hilum.data.audit.looks import Look, image_look
 from hilum.data.audit.search import orientations, turned
 from hilum.data.splits.base import Split
 from hilum.problem import Problem
@@ -189,18 +190,29 @@ def test_plain_shapes_are_no_copies_of_each_other(write: Write, audited: Audited
 
 
 def test_looks_are_remembered_until_the_file_changes(
-    write: Write, tmp_path: Path, anatomy: Anatomy, audited: Audited
+    write: Write, tmp_path: Path, anatomy: Anatomy, audited: Audited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looked: list[str] = []
+
+    def counted(ref: ImageRef) -> Look:
+        looked.append(ref.path.stem)
+        return image_look(ref)
+
+    monkeypatch.setattr(looks, "image_look", counted)
     cache = tmp_path / "cache"
     cache.mkdir()
     image = anatomy((30, 30), 4)
     cases = [write("a", image), write("b", image)]
     assert len(audited(cases, cache=cache).pairs) == 1
-    remembered = {file.name: file.read_bytes() for file in (cache / "looks").iterdir()}
-    assert remembered
+    assert sorted(looked) == ["a", "b"]
     assert len(audited(cases, cache=cache).pairs) == 1
+    assert sorted(looked) == ["a", "b"]
     write("b", anatomy((30, 30), 5))
     assert not audited(cases, cache=cache).pairs
+    assert sorted(looked) == ["a", "b", "b"]
+    monkeypatch.setattr(looks, "surroundings", lambda code: "other readers or libraries")
+    audited(cases, cache=cache)
+    assert sorted(looked) == ["a", "a", "b", "b", "b"]
 
 
 @pytest.mark.parametrize("axes", [2, 3])
