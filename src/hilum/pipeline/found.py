@@ -14,6 +14,7 @@ from hilum.yaml_text import Document, Location
 KEYS: dict[str, Location] = {
     "label values without a class": ("task", "classes"),
     "class unknown": ("task", "classes"),
+    "class without a case": ("task", "classes"),
     "does not fit": ("data",),
     "unusable case": ("data",),
     "duplicate in two parts": ("data", "split"),

@@ -96,6 +96,8 @@ def _classes(case: Case, problem: Problem, looks: Mapping[ImageRef, Look]) -> tu
     if case.label is None or case.label not in looks:
         return None
     values = set(looks[case.label].values)
+    if problem.unknown_values(values):
+        return None  # values without a class, which are told elsewhere, may stand for any structure
     named = zip(problem.classes, problem.values, strict=True)
     return tuple(name for name, own in named if name in problem.foreground and values & set(own))
 
