@@ -9,6 +9,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
+# Before torch is first imported (by a conftest further down), and inherited by the commands that tests start: the
+# workers of pytest-xdist, each with a thread for every core, would otherwise slow each other down.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 # The same examples every time, and none refused for being slow on a busy machine.
 hypothesis.settings.register_profile("hilum", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("hilum")
@@ -35,10 +40,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     from hilum.registry import load_plugin
 
-    # Before torch is first imported, and inherited by the commands that tests start: the workers of pytest-xdist, each
-    # with a thread for every core, would otherwise slow each other down.
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
     for file in config.getoption("--plugin"):
         load_plugin(Path(file))
 

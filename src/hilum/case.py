@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,11 @@ class Case:
         return tuple(ref for ref in self.images if ref is not None)
 
     @property
+    def there(self) -> tuple[int, ...]:
+        """Positions of the modalities that this case has."""
+        return tuple(index for index, ref in enumerate(self.images) if ref is not None)
+
+    @property
     def missing(self) -> tuple[int, ...]:
         """Positions of the modalities that this case lacks."""
         return tuple(index for index, ref in enumerate(self.images) if ref is None)
@@ -86,3 +92,12 @@ class Batch:
     indices: tuple[int, ...]
     images: Tensor
     targets: Tensor
+
+
+def natural_order(name: object) -> list[tuple[int, int, str]]:
+    """What names are sorted by so that slice-2 comes before slice-10: digits count as numbers, and before letters."""
+    order: list[tuple[int, int, str]] = []
+    for piece in re.findall(r"[0-9]+|[^0-9]+", str(name)):
+        digits = piece.lstrip("0") if piece[0] in "0123456789" else None
+        order.append((1, 0, piece) if digits is None else (0, len(digits), digits))
+    return [*order, (-1, len(str(name)), str(name))]  # 02 after 2, always

@@ -79,7 +79,11 @@ class DataError(HilumError):
 
 
 class SplitError(HilumError):
-    """A split would put a patient into two parts, or cannot be made."""
+    """A split would put a patient into two parts, or cannot be made; `findings` names every such patient."""
+
+    def __init__(self, problem: str, *, findings: Sequence[Finding] = ()) -> None:
+        self.findings = tuple(findings)
+        super().__init__(problem)
 
 
 class DeviceError(HilumError):

@@ -1,9 +1,11 @@
 """`hilum check`: everything wrong with a configuration and its data in one list, without a traceback."""
 
+import csv
 import re
 import resource
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from hilum.cli import main
 from hilum.formats.nifti import write_volume
+from hilum.pipeline.preflight import in_words
 
 TEXT = """\
 name: five
@@ -176,3 +179,80 @@ def test_the_command_answers_within_five_seconds(config: Path) -> None:
     assert "matplotlib" not in done.stderr
     after = resource.getrusage(resource.RUSAGE_CHILDREN)  # not the clock: other tests may keep the processor busy
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="", encoding="utf-8") as table:
+        return list(csv.DictReader(table))
+
+
+def test_the_table_has_what_is_wrong_with_the_configuration_and_with_the_data(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_value(config.parent, 2, 7)
+    file = config.parent / "tables" / "found.csv"
+    faults_of(capsys, config, "loss=dcie", "--table", file)
+    first, second = rows_of(file)
+    assert (first["kind"], first["file"]) == ("configuration", "command line: loss=dcie")
+    assert "did you mean 'dice'" in first["received"]
+    assert (second["kind"], second["case"]) == ("label values without a class", "image2")
+    assert second["file"].endswith("label2.nii.gz")
+    assert second["fix"]
+
+
+def test_a_table_that_cannot_be_written_is_refused_at_once(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in (config.parent, config / "found.csv"):
+        (fault,) = faults_of(capsys, config, "--table", file)
+        assert f"{file} cannot be written" in fault
+
+
+def test_strict_takes_warnings_for_errors(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(config), "--table", str(config.parent / "found.csv")]) == 0
+    capsys.readouterr()
+    warned = rows_of(config.parent / "found.csv")
+    assert {row["severity"] for row in warned} == {"warning"}
+    faults_of(capsys, config, "--strict", "--table", config.parent / "strict.csv")
+    assert [row | {"severity": "warning"} for row in rows_of(config.parent / "strict.csv")] == warned
+
+
+def test_interrupted_it_says_so_and_nothing_else(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for module, name in (("index.scan", "read_header"), ("audit.looks", "read"), ("store", "prepare_case")):
+        with monkeypatch.context() as patch:
+            patch.setattr(import_module(f"hilum.data.{module}"), name, interrupt)
+            assert main(["check", str(config), "--table", str(config.parent / "found.csv")]) == 130, module
+        assert capsys.readouterr().err == "interrupted\n"
+    assert not (config.parent / "found.csv").exists()
+
+
+def test_the_estimate_counts_steps_and_validations(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(config), "train.epochs=7", "train.validate_every=3", "data.batch_size=3"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"\d s an epoch of 2 steps, [\d.e-]+ s a validation of 2 cases: ", out), out
+    assert "for 7 epochs with 3 validations and the last scores" in out
+
+
+def test_train_looks_at_all_headers_before_it_makes_a_run(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shifted = np.eye(4)
+    shifted[0, 3] = 0.1
+    for number in range(8):  # the test part, which training never prepares, too
+        values = np.ones((12, 12, 12), dtype=np.int16)
+        write_volume(config.parent / f"label{number}.nii.gz", values, shifted, sform_code=1, qform_code=1)
+    assert main(["train", str(config), f"runs={config.parent / 'runs'}"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"{config}:4: data.source: origin differs (8): correct the origin in the header")
+    assert [line.split()[1] for line in said[1:9]] == [f"image{number}" for number in range(8)]
+    assert said[9:] == ["8 errors, 0 warnings"]
+    assert not (config.parent / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0123, "0.012 s"), (9.94, "9.9 s"), (45.4, "45 s"), (120, "2 min"), (5900, "98 min"), (36000, "10.0 h")],
+)
+def test_times_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

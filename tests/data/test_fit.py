@@ -88,6 +88,15 @@ def test_a_step_is_fitted_to_what_the_steps_before_it_give(
     assert zscore.fitted[0].high <= 1
 
 
+def test_the_last_channel_lacking_in_all_cases_is_told(
+    cases: list[Case], segmentation: Problem, tmp_path: Path
+) -> None:
+    problem = replace(segmentation, channels=("t1", "t2"))
+    lacking = [replace(case, images=(*case.images, None)) for case in cases]
+    with pytest.raises(DataError, match="no training case that has channel 1"):
+        Fit.of(store(tmp_path, problem, DatasetZscoreConfig()), lacking).steps()
+
+
 def test_class_weights_are_those_of_scikit_learn(cases: list[Case], segmentation: Problem, tmp_path: Path) -> None:
     loss = Fit.of(store(tmp_path, segmentation), cases).loss(CrossEntropyConfig(class_weights="balanced"))
     labels = np.concatenate([voxels(case.label).ravel() for case in cases])

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.formats.conftest import write_series
 
 from hilum.case import Case, ImageRef
 from hilum.data import hashes
@@ -182,6 +184,25 @@ def test_the_data_file_of_a_header_counts(tmp_path: Path) -> None:
     after = Hashes(None).of_image(case.files[0]), data_sha256([case])
     assert before[0] != after[0]
     assert before[1] != after[1]
+
+
+def test_the_order_of_data_files_counts_and_that_of_slices_does_not(tmp_path: Path) -> None:
+    header = "ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\nElementDataFile = LIST\n"
+    keys = []
+    for name, contents in (("one", (b"abcd", b"efgh")), ("two", (b"efgh", b"abcd"))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.mhd").write_text(f"{header}s0.raw\ns1.raw\n")
+        for number, content in enumerate(contents):
+            (tmp_path / name / f"s{number}.raw").write_bytes(content)
+        ref = ImageRef(tmp_path / name / "a.mhd")
+        keys.append((Hashes(None).of_image(ref), data_sha256([Case("a", "a", (ref,), "sick")])))
+    assert keys[0][0] != keys[1][0]
+    assert keys[0][1] != keys[1][1]
+    slices = write_series(tmp_path / "ct", np.arange(24, dtype="uint16").reshape(2, 3, 4))
+    before = Hashes(None).of_image(ImageRef(tmp_path / "ct"))
+    slices[0].rename(tmp_path / "ct" / "zzz.dcm")
+    slices[1].rename(slices[0])
+    assert Hashes(None).of_image(ImageRef(tmp_path / "ct")) == before
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,11 @@ def voxels(ref: ImageRef) -> npt.NDArray[Any]:
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*") if file.name != "hashes.txt") if folder.is_dir() else []
+    return (
+        sorted(file for file in folder.glob("*") if file.name not in ("hashes.txt", "CACHEDIR.TAG"))
+        if folder.is_dir()
+        else []
+    )
 
 
 # --------------------------------------------------------------------------------------------- one case
@@ -209,7 +213,7 @@ def test_a_plugin_step_whose_code_changes_is_run_again(
     assert np.array_equal(found[1], found[0] + 1)
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "nonsense", "foreign"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "nonsense", "foreign", "zeros", "bit"])
 def test_a_damaged_file_is_made_again_with_a_warning(
     write_case: WriteCase, segmentation: Problem, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
@@ -221,7 +225,15 @@ def test_a_damaged_file_is_made_again_with_a_warning(
     whole = file.read_bytes()
     file.unlink()  # what is mapped must not be cut
     foreign = save({"other": np.zeros(3)})
-    file.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "nonsense": b"x" * 99, "foreign": foreign}[damage])
+    damaged = {
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "nonsense": b"x" * 99,
+        "foreign": foreign,
+        "zeros": whole[:-2048] + bytes(512) + whole[-1536:],
+        "bit": whole[:-1] + bytes([whole[-1] ^ 1]),
+    }
+    file.write_bytes(damaged[damage])
     with caplog.at_level(logging.WARNING):
         assert same(Store(tmp_path / "cache", segmentation, []).get(case), fresh)
     assert f"{file} cannot be read" in caplog.text

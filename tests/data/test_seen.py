@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from hilum.case import Case, ImageRef
-from hilum.data.seen import Seen, as_csv, read_seen, refuse_seen, seen_before, seen_of, table_sha256
+from hilum.data import store
+from hilum.data.seen import Seen, as_csv, incomparable, read_seen, refuse_seen, seen_before, seen_of, table_sha256
 from hilum.data.splits.base import PARTS, Split
+from hilum.data.store import surroundings
 from hilum.errors import CheckpointError, DataError
 
 WriteCase = Callable[..., Case]
@@ -139,6 +141,24 @@ def test_a_table_without_heaps_is_read_as_well(tmp_path: Path) -> None:
     text = "run,part,case_id,patient_id,voxels\nr,train,1,a,ff\n"
     (tmp_path / "seen.csv").write_text(text)
     assert read_seen(tmp_path / "seen.csv", sha256=table_sha256(text)) == [Seen("r", "train", "1", "a", "ff")]
+
+
+def test_hashes_of_other_readers_are_said_to_prove_nothing(
+    split: Split, write_case: WriteCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, new = seen_of(split, "mine"), write_case("new", label="x", seed=9)
+    assert all(row.comparable for row in seen)
+    assert incomparable(seen) == ""
+    older = [replace(row, reader="") for row in seen]
+    assert not any(row.comparable for row in older)
+    assert "the hashes of run mine come from other versions" in incomparable(older)
+    assert seen_before([replace(new, id="train")], older)  # and ids are compared all the same
+    assert incomparable([replace(row, voxels="", heap="") for row in older]) == ""  # blank: nothing to compare
+    surroundings.cache_clear()
+    monkeypatch.setattr(store, "LIBRARIES", store.LIBRARIES[:-1])
+    assert not any(row.comparable for row in seen)
+    monkeypatch.undo()
+    surroundings.cache_clear()
 
 
 def test_several_images_of_a_case_are_several_rows(write_case: WriteCase) -> None:

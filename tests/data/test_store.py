@@ -1,5 +1,6 @@
 """Stored cases stand for all that they were made of: content, settings, code, libraries; and are made once."""
 
+import ast
 import importlib.metadata
 import threading
 from collections.abc import Callable, Iterator
@@ -31,9 +32,9 @@ WriteCase = Callable[..., Case]
 @pytest.fixture
 def surroundings() -> Iterator[None]:
     """What is remembered of hilum's code and libraries is found anew, now and for later tests."""
-    store._surroundings.cache_clear()
+    store.surroundings.cache_clear()
     yield
-    store._surroundings.cache_clear()
+    store.surroundings.cache_clear()
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_another_version_of_a_library_makes_other_entries(
     before = fingerprint(segmentation, [])
     version = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "99.1" if name == library else version(name))
-    store._surroundings.cache_clear()
+    store.surroundings.cache_clear()
     assert fingerprint(segmentation, []) != before
 
 
@@ -76,9 +77,50 @@ def test_the_code_that_prepares_belongs_to_the_entry(
         return read(path)
 
     monkeypatch.setattr(store, "file_sha256", edited)
-    store._surroundings.cache_clear()
+    store.surroundings.cache_clear()
     assert fingerprint(segmentation, []) != before
     assert touched
+
+
+CANNOT_MATTER = {
+    "augment/base.py": "classes of settings, which data/section.py names",
+    "data/findings.py": "words of errors, which are not stored",
+    "data/section.py": "classes of settings",
+    "data/splits/base.py": "who is in which part: the case is given",
+    "data/splits/people.py": "the same",
+    "errors.py": "records without work",
+    "registry.py": "finds the classes of steps, whose settings and code belong to the entry by themselves",
+    "settings.py": "the root of settings, whose values belong to the entry by themselves",
+    "sources/base.py": "how cases are found: the case is given",
+    "sources/labels.py": "the same",
+    "sources/parquet.py": "the same",
+    "sources/spelling.py": "the same",
+    "sources/tables.py": "the same",
+}
+
+
+def test_all_code_that_prepares_a_case_belongs_to_the_entry() -> None:
+    """Followed by the imports, from `prepare_case` on."""
+    package = Path(hilum.__file__).parent
+    found, left = set[str](), [package / "data" / "prepared.py"]
+    while left:
+        file = left.pop()
+        name = file.relative_to(package).as_posix()
+        if name not in found:
+            found.add(name)
+            left += imported(file, package.parent)
+    covered = {name for name in found if any(Path(name).is_relative_to(code) for code in CODE)}
+    assert {"data/patches.py", "data/voxels.py", "volume.py", "formats/reading.py", "prepare/base.py"} <= covered
+    assert found - covered - {"__init__.py"} == set(CANNOT_MATTER)
+
+
+def imported(file: Path, root: Path) -> Iterator[Path]:
+    """The files of hilum that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hilum"):
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                place = root.joinpath(*name.split("."))
+                yield from (one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file())
 
 
 def test_fitted_values_settings_and_their_order_belong_to_the_entry(segmentation: Problem) -> None:

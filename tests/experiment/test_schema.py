@@ -27,7 +27,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 KEYWORDS = {
     *("$defs", "$ref", "additionalProperties", "anyOf", "const", "default", "description", "enum", "format", "items"),
     *("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "maxItems", "minItems", "minLength", "prefixItems"),
-    *("properties", "required", "title", "type"),
+    *("minProperties", "properties", "required", "title", "type"),
 }
 
 
@@ -66,7 +66,7 @@ def accepts(node: dict[str, Any], value: Any) -> bool:
     ]
     if isinstance(value, dict):
         known, rest = node.get("properties", {}), node.get("additionalProperties", True)
-        checks += [set(node.get("required", [])) <= set(value)]
+        checks += [set(node.get("required", [])) <= set(value), len(value) >= node.get("minProperties", 0)]
         checks += [accepts(known[key], item) for key, item in value.items() if key in known]
         extra = [item for key, item in value.items() if key not in known]
         checks += [rest if isinstance(rest, bool) else accepts(rest, item) for item in extra]

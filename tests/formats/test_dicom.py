@@ -128,6 +128,28 @@ def test_slices_that_make_no_volume_are_refused(positions: Any, message: str, tm
         read_header(ImageRef(tmp_path))
 
 
+@pytest.mark.parametrize("count", [2, 4])
+def test_slices_missing_between_all_others_are_known_by_the_spacing_that_is_told(count: int, tmp_path: Path) -> None:
+    positions = [(0.0, 0.0, 10.0 * k) for k in range(count)]
+    for name, between in (("lost", 5.0), ("whole", 10.0), ("rounded", 9.0)):
+        change = {"SpacingBetweenSlices": between, "SliceThickness": 5.0}
+        write_series(tmp_path / name, planes(count), positions=positions, changes=change)
+    with pytest.raises(DataError, match=r"missing slices: they lie 10\.000 mm apart, and SpacingBetween.* 5\.000 mm"):
+        read_header(ImageRef(tmp_path / "lost"))
+    for name in ("whole", "rounded"):
+        assert "slice_gap" not in read_header(ImageRef(tmp_path / name)).facts
+
+
+@pytest.mark.parametrize(
+    ("thickness", "gap"), [(5.0, True), (10 / 3, True), (10.0, False), (4.0, False), (20.0, False), (None, False)]
+)
+def test_a_gap_of_whole_slices_is_told(thickness: float | None, gap: bool, tmp_path: Path) -> None:
+    positions = [(0.0, 0.0, 10.0 * k) for k in range(3)]
+    write_series(tmp_path, planes(3), positions=positions, changes={"SliceThickness": thickness})
+    told = read_header(ImageRef(tmp_path)).facts.get("slice_gap")
+    assert told == (f"slices 10 mm apart and {thickness:g} mm thick" if gap else None)
+
+
 def test_positions_rounded_by_the_scanner_are_even(tmp_path: Path) -> None:
     write_series(tmp_path, planes(), positions=[(0.0, 0.0, round(0.625 * k, 1)) for k in range(5)])
     assert read_header(ImageRef(tmp_path)).grid.spacing == pytest.approx((0.75, 0.5, 0.625))
@@ -144,6 +166,12 @@ def test_positions_rounded_by_the_scanner_are_even(tmp_path: Path) -> None:
         ({"Rows": 6, "Columns": 4}, r"slices of one series differ: .* has 4 rows, 6 columns.* has 6 rows, 4 columns"),
         ({"ImagePositionPatient": None}, r"does not say where it lies .*name single files"),
         ({"HighBit": 11}, r"the highest bit is 11 of 16"),
+        ({"BitsStored": 12, "HighBit": 11}, r"one series differ: .* 16 bits of int16, .* 12 bits of int16"),
+        ({"PixelRepresentation": 0}, r"one series differ: .* 16 bits of int16, .* 16 bits of uint16"),
+        (
+            {"PhotometricInterpretation": "MONOCHROME1"},
+            r"one series differ: .*MONOCHROME2, .*MONOCHROME1 \(turned round",
+        ),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, r"colour model PALETTE COLOR, expected greys or RGB"),
         ({"ImagePositionPatient": "1\\2"}, r"not a readable DICOM file \(ValueError: 3 numbers expected"),
     ],
@@ -197,6 +225,40 @@ def test_low_is_bright_is_turned_round(dtype: str, bits: int, tmp_path: Path) ->
     expected = (2**bits - 1 if dtype[0] == "u" else -1) - plane.astype(int)
     assert np.array_equal(read(ImageRef(path)).tensor[0, :, :, 0], expected)
     assert read_header(ImageRef(path)).facts["inverted"] == "yes"
+
+
+def test_measurements_are_not_turned_round(tmp_path: Path) -> None:
+    plane = planes(1, dtype="uint16")[0]
+    scale = {"PhotometricInterpretation": "MONOCHROME1", "RescaleSlope": 2.0, "RescaleIntercept": -1024.0}
+    changes: dict[str, dict[str, Any]] = {
+        "ct": {"Modality": "CT"},
+        "typed": {"Modality": "DX", "RescaleType": "OD"},
+        "unspecified": {"Modality": "DX", "RescaleType": "US"},
+        "untyped": {"Modality": "MR"},
+    }
+    for name, change in changes.items():
+        ref = ImageRef(save_dicom(tmp_path / f"{name}.dcm", image_dataset(plane, bits=12), scale | change))
+        stored = plane.astype(float) if name in ("ct", "typed") else 4095.0 - plane
+        assert np.array_equal(read(ref).tensor[0, :, :, 0], stored * 2 - 1024), name
+        assert ("inverted" in read_header(ref).facts) == (name in ("unspecified", "untyped"))
+
+
+def test_long_integers_are_turned_round_too(tmp_path: Path) -> None:
+    plane = np.array([[0, 1, 2**31], [2**32 - 256, 2**32 - 1, 7]], dtype="uint32")
+    path = save_dicom(tmp_path / "a.dcm", image_dataset(plane), {"PhotometricInterpretation": "MONOCHROME1"})
+    assert np.array_equal(
+        read(ImageRef(path)).tensor[0, :, :, 0], (2**32 - 1 - plane.astype("int64")).astype("float32")
+    )
+
+
+def test_values_behind_a_table_are_refused(tmp_path: Path) -> None:
+    dataset = image_dataset(planes(1)[0])
+    dataset.ModalityLUTSequence = []
+    assert read(ImageRef(save_dicom(tmp_path / "empty.dcm", dataset))).tensor.shape == (1, 4, 6, 1)
+    table = {"LUTDescriptor": [4, 0, 16], "ModalityLUTType": "HU", "LUTData": bytes(8)}
+    dataset.ModalityLUTSequence = group(ModalityLUTSequence=table).ModalityLUTSequence
+    with pytest.raises(DataError, match=r"a\.dcm: .*ModalityLUTSequence.*apply_modality_lut"):
+        read_header(ImageRef(save_dicom(tmp_path / "a.dcm", dataset)))
 
 
 def test_bits_above_those_in_use_are_no_part_of_a_value(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """NIfTI: every header variant, masks that keep the geometry of their image, and files that are broken."""
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -243,8 +244,28 @@ def test_an_affine_that_places_nothing_is_named(tmp_path: Path) -> None:
 
 def test_reading_a_header_reads_no_voxels(tmp_path: Path) -> None:
     path = save(tmp_path / "image.nii", values())
-    path.write_bytes(path.read_bytes()[:352])  # nothing but the header is left
+    os.truncate(path, 352)
+    os.truncate(path, 352 + 2**40)  # a hole of 1 TiB, which nobody could read
     assert read_header(ImageRef(path)).grid.shape == (5, 6, 7)
+
+
+def test_what_a_header_promises_and_nothing_holds_is_told_without_reading(tmp_path: Path) -> None:
+    path = save(tmp_path / "image.nii", values())
+    size = path.stat().st_size
+    os.truncate(path, size - 1)
+    with pytest.raises(DataError, match=rf"image\.nii: .* tells of {size:,} bytes, the file has {size - 1:,}"):
+        read_header(ImageRef(path))
+
+
+def test_what_is_mended_in_a_header_is_a_fact_and_not_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def change(header: Any) -> None:
+        header["sform_code"] = 258
+
+    header = read_header(ImageRef(save(tmp_path / "a.nii.gz", values(), change=change)))
+    assert header.facts["mended"] == "sform_code 258 not valid; setting to 0"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_facts_of_a_header(tmp_path: Path) -> None:

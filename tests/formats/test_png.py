@@ -154,8 +154,23 @@ def test_greys_of_few_bits_are_as_they_were_stored(bits: int, tmp_path: Path) ->
     assert np.array_equal(read_mask(ImageRef(path)).tensor[0, :, :, 0], rows)
 
 
-def test_a_camera_that_was_turned_is_told(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[274] = 6
-    Image.fromarray(np.zeros((4, 5), "uint8")).save(tmp_path / "a.jpg", exif=exif)
-    assert read_header(ImageRef(tmp_path / "a.jpg")).facts["exif_orientation"] == "6"
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "b.png", "a.tif"])
+def test_a_camera_that_was_turned_is_told(name: str, tmp_path: Path) -> None:
+    path, exif = tmp_path / name, Image.Exif()
+    for tag, told in ((6, "6"), (1, None), (0, None)):
+        exif[274] = tag
+        Image.fromarray(GREY).save(path, exif=exif)
+        if name == "b.png":  # what a camera noted may stand behind the pixels
+            content = path.read_bytes()
+            start = content.index(b"eXIf") - 4
+            end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+            path.write_bytes(content[:start] + content[end:-12] + content[start:end] + content[-12:])
+        assert read_header(ImageRef(path)).facts.get("orientation_tag") == told
+        assert read(ImageRef(path)).tensor.shape == (1, 3, 4, 1)
+
+
+def test_broken_notes_of_a_camera_harm_no_picture(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png"):
+        Image.fromarray(GREY).save(tmp_path / name, exif=b"Exif\0\0no notes at all")
+        assert "orientation_tag" not in read_header(ImageRef(tmp_path / name)).facts
+        assert read(ImageRef(tmp_path / name)).tensor.shape == (1, 3, 4, 1)

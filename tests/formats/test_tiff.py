@@ -103,6 +103,20 @@ def test_masks_of_one_bit_are_as_they_were_stored(tmp_path: Path) -> None:
     assert np.array_equal(read_mask(ref).tensor[0, :, :, 0], mask)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32"])
+def test_where_white_is_0_images_are_turned_round_and_labels_are_not(dtype: str, tmp_path: Path) -> None:
+    array = values((5, 6), dtype)
+    array[0, 0] = np.iinfo(dtype).min
+    ref = save(tmp_path / "a.tif", array, photometric="miniswhite")
+    limits = np.iinfo(dtype)
+    expected = limits.min + limits.max - array.astype("int64")
+    assert np.array_equal(read(ref).tensor[0, :, :, 0], expected.astype("float32"))
+    if dtype == "uint8":
+        assert np.array_equal(read_mask(ref).tensor[0, :, :, 0], array)
+    with pytest.raises(DataError, match=r"b\.tif: white is 0, and floating point has no highest value"):
+        read_header(save(tmp_path / "b.tif", array.astype("float32"), photometric="miniswhite"))
+
+
 def test_masks_are_pictures_or_stacks_like_their_images(tmp_path: Path) -> None:
     flat, stack = save(tmp_path / "a.tif", values((5, 6))), save(tmp_path / "b.tif", values((4, 5, 6)))
     assert (mask_suffix(flat), mask_suffix(stack)) == (".png", ".tif")

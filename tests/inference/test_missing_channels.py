@@ -109,6 +109,7 @@ class SecondOnly(PrepareConfig, kind="test_second_only"):
     """Adds 10 to the second channel, and knows which that is where the first is missing."""
 
     channels: tuple[int, ...] = (0, 1)
+    """Those that are there."""
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
         added = torch.tensor([10.0 if channel == 1 else 0.0 for channel in self.channels]).view(-1, 1, 1, 1)

@@ -123,11 +123,16 @@ def save(
 
 def patch_header(path: Path, **fields: Any) -> None:
     """Write values into the header of an uncompressed NIfTI-1 file as they are, whatever nibabel would say of them."""
-    content = bytearray(path.read_bytes())
-    header = np.frombuffer(content, dtype=nib.Nifti1Header.template_dtype, count=1)[0]
+    path.write_bytes(patched(path.read_bytes(), **fields))
+
+
+def patched(content: bytes, **fields: Any) -> bytes:
+    """A NIfTI-1 file with other values in its header."""
+    changed = bytearray(content)
+    header = np.frombuffer(changed, dtype=nib.Nifti1Header.template_dtype, count=1)[0]
     for name, value in fields.items():
         header[name] = value
-    path.write_bytes(content)
+    return bytes(changed)
 
 
 def volumes(folder: Path) -> Site:
@@ -163,13 +168,12 @@ def masked_pictures(folder: Path) -> Site:
     return site
 
 
-def grey(number: int, size: int = PIXELS) -> npt.NDArray[np.uint8]:
-    """Smooth blobs that no other case has, so that even a compressed copy is known again."""
+def grey(number: int) -> npt.NDArray[np.uint8]:
+    """Squares of several sizes that no other case has, so that even a compressed copy is known again."""
     rng = np.random.default_rng(100 + number)
-    rows, columns = np.mgrid[:size, :size] / size
-    waves = [rng.normal() * np.sin(rng.uniform(1, 9) * rows + rng.uniform(1, 9) * columns + k) for k in range(9)]
-    picture = np.sum(waves, axis=0)
-    return np.asarray(255 * (picture - picture.min()) / np.ptp(picture), dtype=np.uint8)
+    layers = [np.kron(rng.normal(size=(count, count)), np.ones((PIXELS // count,) * 2)) for count in (4, 7, 14)]
+    picture = np.sum(layers, axis=0)
+    return np.asarray(20 + 210 * (picture - picture.min()) / np.ptp(picture), dtype=np.uint8)
 
 
 def flat_labels(number: int) -> npt.NDArray[np.uint8]:

@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 from tests.journeys.conftest import Hilum, parts, read_csv, write_csv
 
 
@@ -38,11 +40,17 @@ def test_scans_that_were_seen_are_refused_before_anything_is_written(
 def test_scans_that_were_not_seen_are_predicted_and_marked(
     hilum: Hilum, trained: Path, phantoms: Path, tmp_path: Path
 ) -> None:
-    file = scans(phantoms)[min(parts(trained)["test"])]
-    done = hilum("predict", trained, file, tmp_path / "out", "--check-leakage")
-    assert done.code == 0, done.text
-    assert "no leakage: none of 1 cases" in done.out
-    assert [row["seen"] for row in read_csv(tmp_path / "out" / "results.csv")] == ["no"]
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    file = shutil.copy(scans(phantoms)[min(parts(trained)["test"])], inputs)
+    (inputs / "broken.nii.gz").write_bytes(b"no image")
+    nib.save(nib.Nifti1Image(np.zeros((16, 16, 16), np.float32), np.eye(4)), inputs / "empty.nii.gz")
+    done = hilum("predict", trained, inputs, tmp_path / "out", "--check-leakage")
+    assert done.code == 3, done.text
+    assert "no identical voxels, ids or patients among the 1 compared" in done.out
+    assert "of 2, which cannot be read or have no contrast: broken, empty" in done.out
+    rows = {row["case_id"]: row["seen"] for row in read_csv(tmp_path / "out" / "results.csv")}
+    assert rows == {Path(file).name.partition(".")[0]: "no", "empty": "unknown"}
 
 
 def test_a_patient_that_was_seen_is_refused_by_name(

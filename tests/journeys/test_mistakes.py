@@ -85,7 +85,7 @@ def test_typing_mistakes(
         ("predict.flips=[up]", "up"),
         ("loss={kind: cross_entropy, class_weights: {orgn: 2}}", "organ"),
         ("train.monitor=dicee", "dice"),
-        ("data.split={kind: kfold, folds: 50}", "folds"),
+        ("data.split={kind: kfold, folds: 50, fold: 40}", "fold: received 40, expected 0 to"),
         ("name=a/b", "name"),
         ("plugins=[absent.py]", "absent.py"),
     ],

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
-from tests.formats.conftest import write_series
+from tests.journeys import planted_layouts  # noqa: F401 (registers more faults)
 from tests.journeys.conftest import Hilum, is_root
 from tests.journeys.planted import (
     AFFINE,
@@ -24,8 +26,10 @@ from tests.journeys.planted import (
     labels,
     masked_pictures,
     patch_header,
+    patched,
     pictures,
     planted,
+    recompress,
     save,
     snapshot,
     two_modalities,
@@ -89,6 +93,41 @@ def _(site: Site) -> None:
     patch_header(site.image(2), dim=[3, SIDE, -SIDE, SIDE, 1, 1, 1, 1])
 
 
+HUGE = [3, 32767, 32767, 32767, 1, 1, 1, 1]
+"""Sizes of 128 TiB of voxels, for which nobody may ask for memory."""
+
+
+@planted("header lies about a huge size", "case c2", "c2.nii", "voxels cannot be read", "bytes, the file has")
+def _(site: Site) -> None:
+    patch_header(site.image(2), dim=HUGE)
+
+
+@planted("compressed header lies about a huge size", "case c1", "c1.nii.gz", "voxels cannot be read")
+def _(site: Site) -> None:
+    recompress(site.image(1), lambda content: patched(content, dim=HUGE))
+
+
+@planted("no voxel along an axis", "case c2", "c2.nii", "unreadable file")
+def _(site: Site) -> None:
+    patch_header(site.image(2), dim=[3, SIDE, 0, SIDE, 1, 1, 1, 1])
+
+
+@planted("type of voxels and their bits at odds", code=0)
+def _(site: Site) -> None:
+    patch_header(site.image(2), bitpix=8)
+
+
+@planted("values shifted by infinity", "case c2", "c2.nii", "unreadable file")
+def _(site: Site) -> None:
+    patch_header(site.image(2), scl_slope=1, scl_inter=np.inf)
+
+
+@planted("bytes in the other order", code=0)
+def _(site: Site) -> None:
+    image = nib.Nifti1Image(volume(2), AFFINE, nib.Nifti1Header(endianness=">"))
+    nib.save(image, site.image(2))
+
+
 @planted("type of voxels unknown", "case c2", "c2.nii", "unreadable file")
 def _(site: Site) -> None:
     patch_header(site.image(2), datatype=7777)
@@ -108,6 +147,30 @@ def _(site: Site) -> None:
 def _(site: Site) -> None:
     site.image(2).unlink()
     site.image(2).mkdir()
+
+
+@planted("text under gzip", "case c1", "c1.nii.gz", "unreadable file")
+def _(site: Site) -> None:
+    site.image(1).write_bytes(gzip.compress(b"this is a note and no image " * 50))
+
+
+@planted("pair of .hdr and .img", "c2.hdr", "unknown kind of file")
+def _(site: Site) -> None:
+    nib.save(nib.Nifti1Pair(volume(2), AFFINE), site.folder / "c2.img")
+    site.rows[2]["image"] = "c2.hdr"
+    site.write_rows()
+
+
+@planted("half of a pair called .nii", "case c2", "c2.nii", "unreadable file")
+def _(site: Site) -> None:
+    nib.save(nib.Nifti1Pair(volume(2), AFFINE), site.folder / "pair.img")
+    (site.folder / "pair.hdr").rename(site.image(2))
+
+
+@planted("pipe in place of a mask", "case c3", "m3.nii.gz", "not a file", flags=("--voxels",))
+def _(site: Site) -> None:
+    site.mask(3).unlink()
+    os.mkfifo(site.mask(3))
 
 
 @planted("pipe in place of a file", "case c2", "c2.nii", "not a file")
@@ -131,8 +194,6 @@ def _(site: Site) -> None:
 
 @planted("no permission", "case c2", "c2.nii", "no permission")
 def _(site: Site) -> None:
-    if is_root():
-        pytest.skip("root may read everything")
     site.image(2).chmod(0)
 
 
@@ -232,6 +293,12 @@ def _(site: Site) -> None:
     save(site.mask(2), labels(2)[:, :, :-1])
 
 
+@planted("transposed mask", "case c2", "m2.nii", "shape differs", "(10, 12, 12)", "another order")
+def _(site: Site) -> None:
+    save(site.image(2), volume(2)[:, :, :10])
+    save(site.mask(2), labels(2)[:, :, :10].transpose(2, 1, 0))
+
+
 @planted("mask of another spacing", "case c2", "m2.nii", "spacing differs", "(1, 1, 2)", "(1, 1, 1.5)")
 def _(site: Site) -> None:
     save(site.mask(2), labels(2), np.diag([1.0, 1.0, 2.0, 1.0]))
@@ -293,6 +360,26 @@ def _(site: Site) -> None:
 @planted("voxel size of zero", "case c2", "c2.nii", "unreadable file", "1 x 0 x 1 mm")
 def _(site: Site) -> None:
     patch_header(site.image(2), sform_code=0, qform_code=0, pixdim=[1, 1, 0, 1, 1, 1, 1, 1])
+
+
+@planted("voxel size of NaN", "case c2", "c2.nii", "unreadable file", "nan x 1 x 1 mm")
+def _(site: Site) -> None:
+    patch_header(site.image(2), sform_code=0, qform_code=0, pixdim=[1, np.nan, 1, 1, 1, 1, 1, 1])
+
+
+@planted("negative voxel size", "case c2", "c2.nii", "header mended", "should be positive", code=0)
+def _(site: Site) -> None:
+    patch_header(site.image(2), pixdim=[1, -1, 1, 1.5, 1, 1, 1, 1])
+
+
+@planted("code of the sform unknown", "case c2", "c2.nii", "header mended", "sform_code 258 not valid", code=0)
+def _(site: Site) -> None:
+    patch_header(save(site.image(2), volume(2), qform=AFFINE), sform_code=258)
+
+
+@planted("qform that is no rotation", "case c2", "c2.nii", "sform and qform differ", "no rotation", code=0)
+def _(site: Site) -> None:
+    patch_header(site.image(2), qform_code=1, quatern_b=1, quatern_c=1, quatern_d=1)
 
 
 @planted("affine of NaN", "case c2", "c2.nii", "finite")
@@ -452,7 +539,7 @@ def _(site: Site) -> None:
 
 @planted("labels as bits", code=0, base=masked_pictures)
 def _(site: Site) -> None:
-    for case in range(CASES):
+    for case in range(1, CASES):  # the first keeps the vessel: a class of the task that no case has is an error
         Image.fromarray(flat_labels(case) > 0).save(site.mask(case))
 
 
@@ -495,6 +582,11 @@ def _(site: Site) -> None:
     Image.fromarray(np.stack([grey(2)] * 4, axis=-1), "RGBA").convert("LA").save(site.image(2))
 
 
+@planted("picture of RGBA in use", "case c2", "c2.png", "transparency", base=pictures)
+def _(site: Site) -> None:
+    Image.fromarray(np.stack([grey(2)] * 3 + [grey(3)], axis=-1), "RGBA").save(site.image(2))
+
+
 @planted("mask in colours", "case c2", "m2.png", "colours", base=masked_pictures)
 def _(site: Site) -> None:
     coloured = np.stack([flat_labels(2) * 100, flat_labels(2), np.zeros((PIXELS, PIXELS), np.uint8)], axis=-1)
@@ -525,6 +617,22 @@ def _(site: Site) -> None:
 def _(site: Site) -> None:
     quoted = ["", *(",".join(f'"{cell}"' for cell in line.split(",")) for line in cells(site).splitlines()), "", ""]
     site.table("\r\n".join(quoted[1:]))
+
+
+@planted("line break within quotes", code=0)
+def _(site: Site) -> None:
+    site.table(cells(site).replace("north", '"north,\nupper floor"'))
+
+
+@planted("table is a folder", "cases.csv", "directory")
+def _(site: Site) -> None:
+    (site.folder / "cases.csv").unlink()
+    (site.folder / "cases.csv").mkdir()
+
+
+@planted("image in place of the table", "cases.csv", "UTF-8")
+def _(site: Site) -> None:
+    site.table(site.image(1).read_bytes())
 
 
 @planted("missing column", "cases.csv", "missing column", "did you mean 'lable'")
@@ -702,41 +810,21 @@ def _(site: Site) -> None:
     site.write_rows()
 
 
-# ------------------------------------------------------------------------------------------------ DICOM
-def dicom_case(site: Site, keep: list[int]) -> None:
-    """Case 2 as a series of 3 mm slices, of which those in `keep` are written."""
-    planes = np.moveaxis(volume(2), 2, 0).astype(np.int16)
-    positions = [(0.0, 0.0, 3.0 * k) for k in keep]
-    write_series(site.folder / "c2", planes[keep], positions=positions)
-    site.rows[2]["image"] = "c2"
-    site.write_rows()
-
-
-@planted("slice of a DICOM series missing", "c2", "slice")
-def _(site: Site) -> None:
-    dicom_case(site, [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11])
-
-
-@planted("two series in one DICOM folder", "c2", "series")
-def _(site: Site) -> None:
-    dicom_case(site, list(range(SIDE)))
-    planes = np.moveaxis(volume(3), 2, 0).astype(np.int16)
-    write_series(site.folder / "c2", planes, changes={"SeriesInstanceUID": "1.2.3.5"}, prefix="other")
-
-
-@planted("folder without a DICOM file", "c2", "folder")
-def _(site: Site) -> None:
-    (site.folder / "c2").mkdir()
-    (site.folder / "c2" / "notes.txt").write_text("nothing here")
-    site.rows[2]["image"] = "c2"
-    site.write_rows()
-
-
 # ------------------------------------------------------------------------------------------------ the checks
+SMALL = ("few patients of a class", "class missing from a part")
+"""What is told of any cohort as small as these."""
+
+
 @dataclass(frozen=True)
 class Told:
     code: int
     text: str
+
+    @property
+    def warnings(self) -> list[str]:
+        """The first line of each kind of warning but SMALL."""
+        lines = [line for line in self.text.splitlines() if "warning: " in line]
+        return [line for line in lines if not any(kind in line for kind in SMALL)]
 
 
 def told(hilum: Hilum, plant: Plant, folder: Path) -> tuple[Told, Site]:
@@ -748,15 +836,25 @@ def told(hilum: Hilum, plant: Plant, folder: Path) -> tuple[Told, Site]:
     before = snapshot(folder)
     done = hilum("check", site.config, *plant.flags)
     assert snapshot(folder) == before, "nothing may be written but the cache"
+    early = done.code == 2 and ("understood" not in done.out or "for a moment only" in done.out)
+    assert not (early and (folder / "cache").exists()), "nor that, before voxels are looked at in earnest"
     assert "Traceback" not in done.text
     return Told(done.code, done.text), site
+
+
+@pytest.fixture(autouse=True)
+def _modes_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of mode 0 cannot be read, by root either."""
+    access = os.access
+    if is_root():
+        monkeypatch.setattr(os, "access", lambda path, mode: access(path, mode) and Path(path).stat().st_mode & 0o400)
 
 
 @pytest.mark.parametrize("base", [volumes, pictures, masked_pictures, two_modalities])
 def test_sound_data_pass_in_silence(hilum: Hilum, tmp_path: Path, base: object) -> None:
     said, _ = told(hilum, Plant("", lambda site: None, (), 0, base), tmp_path)  # type: ignore[arg-type]
-    assert said.code == 0, said.text
-    assert said.text.endswith("0 errors, 0 warnings: all checks passed\n"), said.text
+    assert (said.code, said.warnings) == (0, []), said.text
+    assert said.text.endswith(": all checks passed\n"), said.text
 
 
 @pytest.mark.parametrize("name", PLANTS)
@@ -766,8 +864,8 @@ def test_a_planted_fault_is_found_and_named(hilum: Hilum, tmp_path: Path, name: 
     assert said.code == plant.code, said.text
     for word in plant.words:
         assert word in said.text, said.text
-    passes = plant.code == 0 and not plant.words
-    assert (", 0 warnings: all checks passed" in said.text) == passes, said.text
+    if plant.code == 0:
+        assert bool(said.warnings) == bool(plant.words), said.text
     if plant.code == 2:
         assert not list(tmp_path.glob("runs/*"))
 

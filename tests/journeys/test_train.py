@@ -157,7 +157,7 @@ def remove_image(image: Path, mask: Path) -> None:
         (empty_mask_file, ["labels/phantom-000-0.nii.gz"]),
         (write_text_as_mask, ["labels/phantom-000-0.nii.gz"]),
         (add_label_nine, ["phantom-000-0", "[9]", "organ: 1"]),
-        (move_mask, ["phantom-000-0", "grid"]),
+        (move_mask, ["phantom-000-0", "origin differs", "voxels off"]),
         (remove_image, ["phantom-000-0.nii.gz", "does not exist"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

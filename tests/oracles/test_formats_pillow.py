@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from hilum.case import ImageRef
-from hilum.formats.reading import read, read_mask
+from hilum.formats.reading import read, read_header, read_mask
 
 
 @pytest.mark.parametrize("name", ["isbi2012_em/train/image/0.png", "nih_cxr14/images/00001018_005.png"])
@@ -52,3 +52,27 @@ def test_every_real_picture_reads_as_pillow_reads_it(shared_data: Path) -> None:
             expected = np.asarray(picture)
         volume = read(ImageRef(path))
         assert np.array_equal(volume.tensor[..., 0], np.moveaxis(expected.reshape(*volume.grid.shape[:2], -1), -1, 0))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8"])
+def test_tiffs_in_which_white_is_0_read_as_pillow_shows_them(dtype: str, tmp_path: Path) -> None:
+    import tifffile
+
+    values = np.array([[0, 1, 2], [1, 0, 200]]).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+    with Image.open(tmp_path / "a.tif") as picture:
+        assert np.array_equal(read(ImageRef(tmp_path / "a.tif")).tensor[0, :, :, 0], np.asarray(picture))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_tags_by_which_pillow_turns_a_picture_are_told(name: str, tmp_path: Path) -> None:
+    from PIL import ImageOps
+
+    exif, values = Image.Exif(), np.add.outer(np.arange(8), np.arange(16)).astype("uint8")
+    for tag in range(1, 9):
+        exif[274] = tag
+        Image.fromarray(values).save(tmp_path / name, exif=exif)
+        as_stored = read(ImageRef(tmp_path / name)).tensor[0, :, :, 0]
+        with Image.open(tmp_path / name) as picture:
+            turned = not np.array_equal(np.asarray(ImageOps.exif_transpose(picture)), as_stored)
+        assert ("orientation_tag" in read_header(ImageRef(tmp_path / name)).facts) == turned == (tag > 1)

@@ -235,6 +235,25 @@ def test_labels_that_are_no_classes_are_refused(labels: list[str], words: str) -
         chosen(survey(shapes=[(28, 28, 1)], unit="pixel", labels=labels))
 
 
+def test_the_disease_is_the_second_of_two_classes() -> None:
+    seen = survey(shapes=[(28, 28, 1)], unit="pixel", labels=["0", "1"])
+    found = chosen(seen, classes={"malignant": 0, "benign": 1})["task"]["classes"]
+    assert list(found.items()) == [("benign", 1), ("malignant", 0)]
+    kept = chosen(seen, classes={"vessel": 0, "aneurysm": 1})["task"]["classes"]
+    assert list(kept) == ["vessel", "aneurysm"]
+
+
+def test_an_epoch_takes_minutes_however_many_cases_there_are() -> None:
+    few, many = (survey(shapes=[(28, 28, 1)], unit="pixel", labels=["0", "1"], cases=n) for n in (4700, 100_000))
+    assert "steps_per_epoch" not in chosen(few)["train"]
+    assert chosen(many)["train"]["steps_per_epoch"] == LAPTOP.epoch_steps
+
+
+def test_a_border_of_another_value_than_zero_counts_and_is_told() -> None:
+    seen = survey(border=-3.6)
+    assert step(chosen(seen), "zscore") == {"kind": "zscore"}
+
+
 def test_the_split_is_the_official_one_or_by_patient() -> None:
     def cohort(parts: Sequence[str | None], patients: int) -> Cohort:
         return Cohort(
@@ -252,7 +271,7 @@ def test_the_split_is_the_official_one_or_by_patient() -> None:
     assert "one patient" in split_entry(cohort([None] * 9, 1)).why
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(
     st.tuples(st.integers(3, 300), st.integers(8, 300), st.integers(8, 300)),
     st.tuples(*[st.sampled_from([0.4, 1.0, 1.3, 5.0])] * 3),
@@ -271,7 +290,7 @@ def test_every_patch_passes_its_network_and_fits_the_machine(shape: Sizes, spaci
     assert found["schedule"]["warmup"] < steps  # so that one epoch alone can be tried
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(
     st.tuples(st.integers(8, 600), st.integers(8, 600), st.sampled_from([1, 3, 20, 300])),
     st.integers(3, 3000),
@@ -307,7 +326,8 @@ def test_this_machine_is_described_by_what_does_not_change() -> None:
     [
         ("a b/Täsk 04.v2", "T-sk-04"),
         ("pneumoniamnist.npz", "pneumoniamnist"),
-        ("x/labels.csv", "labels"),
+        ("x/labels.csv", "x"),
+        ("isbi/train", "isbi"),
         ("???", "data"),
     ],
 )

@@ -51,7 +51,7 @@ def fit(step: DatasetZscoreConfig, images: list[Array], masks: list[Any] | None 
         )
         for number, image in enumerate(images)
     ]
-    return step.fitted_to(measured)
+    return step.fitted_to(measured, num_channels=more.get("num_channels", len(images[0])))
 
 
 def expected(values: Array, low: float = 0.5, high: float = 99.5) -> list[float]:
@@ -146,6 +146,8 @@ def test_what_cannot_be_fitted_or_applied_is_said() -> None:
         fit(step, images, [np.zeros(image.shape, np.int16) for image in images])
     with pytest.raises(DataError, match="no training case that has channel 0"):
         fit(step, images, channels=[(1,), (1,)])
+    with pytest.raises(DataError, match="no training case that has channel 1"):
+        fit(step, images, num_channels=2)
     fitted = fit(step, images)
     with pytest.raises(DataError, match="was fitted to 1 channels, received 2"):
         fitted.apply(volume(scans(1, channels=2)[0]), None)
@@ -162,7 +164,7 @@ def test_the_usual_spacing_is_the_median_by_axis() -> None:
     rng = np.random.default_rng(7)
     spacings = rng.uniform(0.8, 1.6, (9, 3))
     step = SpacingConfig(mm="median")
-    fitted = step.fitted_to(grids(*((tuple(mm), (64, 64, 64)) for mm in spacings.tolist())))
+    fitted = step.fitted_to(grids(*((tuple(mm), (64, 64, 64)) for mm in spacings.tolist())), num_channels=1)
     assert fitted.mm == pytest.approx(np.median(spacings, axis=0), abs=1e-6)
     assert (step.needs_fit, fitted.needs_fit) == (True, False)
 
@@ -179,6 +181,6 @@ def test_thick_slices_are_not_spoiled_for_those_who_have_thin_ones() -> None:
 
 def test_pixels_have_no_usual_spacing_and_none_is_applied_before_it_is_found() -> None:
     with pytest.raises(DataError, match="use 'resize' instead"):
-        SpacingConfig(mm="median").fitted_to([Grid((4, 4, 1), np.eye(4), "pixel")])
+        SpacingConfig(mm="median").fitted_to([Grid((4, 4, 1), np.eye(4), "pixel")], num_channels=1)
     with pytest.raises(DataError, match="has yet to be found in a training part"):
         SpacingConfig(mm="median").apply(volume(scans(1)[0]), None)

@@ -54,6 +54,21 @@ def test_a_mirrored_copy_is_turned_back_first(tmp_path: Path) -> None:
     assert np.abs(difference).max() < 1e-5
 
 
+def test_a_volume_is_shown_by_its_middle_slice_and_its_copy_is_laid_onto_it(tmp_path: Path) -> None:
+    rows, columns, slices = np.mgrid[:16, :20, :12]
+    whole = (2.0 * rows + columns + 3.0 * slices).astype(np.float32)
+    copy = np.ascontiguousarray(5 - 0.5 * whole[2:14, :, ::-1])  # cropped, mirrored and a negative
+    scans = scan(tmp_path / "a.npy", whole), scan(tmp_path / "b.npy", copy)
+    pair = Pair(*scans, "near", 0.9, (4, False), (16 / 12, 1.0, 1.0), (0.0, 0.0, 0.0))
+    first, second, difference = pictures(pair)
+    np.testing.assert_array_equal(first, whole[:, :, 6].T[::-1])
+    np.testing.assert_array_equal(second, copy[:, :, 6].T[::-1])
+    assert difference is not None
+    assert difference.shape == (20, 16)
+    assert np.isnan(difference[:, [0, 1, 14, 15]]).all()
+    assert np.abs(difference[:, 2:14]).max() < 1e-5
+
+
 def test_a_changed_place_stands_out(tmp_path: Path) -> None:
     changed = ramp()
     changed[10:14, 20:24] = 255

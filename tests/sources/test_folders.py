@@ -50,6 +50,17 @@ def test_a_folder_is_a_class(tmp_path: Path) -> None:
     assert (cohort.channels, cohort.notes, cohort.findings) == (("image",), (UNKNOWN,), ())
 
 
+def test_pictures_of_a_format_that_is_not_read_are_named(tmp_path: Path) -> None:
+    for name in ("sick/1.png", "sick/2.webp", "well/1.png", "well/deeper/2.GIF"):
+        picture(tmp_path / name) if name.endswith("png") else text(tmp_path / name, "")
+    cohort = config(tmp_path).cohort("classification")
+    assert [case.id for case in cohort.cases] == ["sick_1", "well_1"]
+    assert warnings(cohort) == [("other file", "2.webp"), ("other file", "2.GIF")]
+    for name in ("images/a.png", "images/b.webp", "masks/a.png"):
+        picture(tmp_path / "pairs" / name) if name.endswith("png") else text(tmp_path / "pairs" / name, "")
+    assert warnings(config(tmp_path / "pairs").cohort("segmentation")) == [("other file", "b.webp")]
+
+
 def test_folders_of_parts_hold_folders_of_classes(tmp_path: Path) -> None:
     for part in ("train", "Validation", "test"):
         for name in ("sick", "well"):

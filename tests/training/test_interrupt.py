@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from hilum.training.interrupt import Interrupted, StopRequest
+from hilum.training.interrupt import Interrupted, StopRequest, leaving_at_once
 
 
 @pytest.mark.parametrize(("signum", "code", "name"), [(signal.SIGINT, 130, "SIGINT"), (signal.SIGTERM, 143, "SIGTERM")])
@@ -70,3 +70,19 @@ def test_a_second_signal_ends_the_process() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert ended.stdout == "still here\n"
     assert ended.returncode == -signal.SIGTERM
+
+
+def test_while_libraries_are_loaded_ctrl_c_ends_the_process_at_once() -> None:
+    code = (
+        "import os, signal\nfrom hilum.training.interrupt import leaving_at_once\nwith leaving_at_once():\n"
+        " try:\n  os.kill(os.getpid(), signal.SIGINT)\n  os.getpid()\n except BaseException: pass\nprint('it goes on')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_the_handler_comes_back_once_libraries_are_loaded() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ImportError), leaving_at_once():
+        raise ImportError
+    assert signal.getsignal(signal.SIGINT) == before

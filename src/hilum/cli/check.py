@@ -33,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check; 0 where nothing is wrong."""
-    from hilum.pipeline.preflight import CheckOptions, check
+    from hilum.training.interrupt import leaving_at_once
+
+    with leaving_at_once():
+        from hilum.pipeline.preflight import CheckOptions, check
 
     options = CheckOptions(
         voxels=arguments.voxels,

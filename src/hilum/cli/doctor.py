@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=float("inf"),
         metavar="GB",
-        help="delete what killed runs left there and, beyond GB, the prepared cases that were not used for longest",
+        help="delete what killed runs left there and, beyond GB, what was not used for longest",
     )
 
 

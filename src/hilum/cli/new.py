@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
-    parser.add_argument("data", type=Path, help="a folder or file of images as they lie on disk")
+    parser.add_argument("data", help="a folder or file of images as they lie on disk")
     parser.add_argument("-o", "--output", metavar="CONFIG", help="the YAML file, by default NAME.yaml; - prints it")
     parser.add_argument("--task", choices=("classification", "segmentation"), help="what is asked of the network")
     parser.add_argument("--source", metavar="KIND", help="the layout, where it is not recognised rightly")

@@ -23,11 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train to the end, then score the validation part."""
-    from hilum.data.splits.base import split_parts
     from hilum.errors import ConfigError
-    from hilum.pipeline.evaluation import evaluate
-    from hilum.pipeline.training import resume, train
-    from hilum.runtime import runs_on_main_rank
+    from hilum.training.interrupt import leaving_at_once
+
+    with leaving_at_once():
+        from hilum.data.splits.base import split_parts
+        from hilum.pipeline.evaluation import evaluate
+        from hilum.pipeline.training import resume, train
+        from hilum.runtime import runs_on_main_rank
 
     given = [word for word in (arguments.config, *arguments.overrides) if word is not None]
     if arguments.resume is not None:

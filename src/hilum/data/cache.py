@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from hilum.data.stored import PART, SUFFIX
+from hilum.data.hashes import MEMORY_NAME
 from hilum.errors import DataError
 
+LOOKS = "looks"
+"""The folder within it that remembers what images look like."""
+TAG = "CACHEDIR.TAG"
+"""The file by which backups know a folder that they may leave out, and hilum one that it may clear."""
+TAG_TEXT = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# Made by hilum, which can make again what is in this folder. About such files: https://bford.info/cachedir/\n"
+)
+HASHED = "[0-9a-f]{64}"
+"""A hash of content as it stands in names."""
+CASE = re.compile(rf"{HASHED}\.safetensors")
+FIT = re.compile(rf"fit-{HASHED}\.json")
+PARTIAL = re.compile(
+    rf"{HASHED}\.\d+\.[0-9a-f]+\.part|\.({CASE.pattern}|{FIT.pattern})\.\d+\.part|{re.escape(MEMORY_NAME)}\.\d+\.part"
+)
+"""The names that hilum gives its files. All others are somebody else's: neither counted nor deleted."""
 LEFTOVER_S = 3600.0
 """A file that is still incomplete after this long was left behind by a process that was killed."""
 KEPT_SHARE = 0.9
@@ -32,15 +49,24 @@ class Entry:
 
 @dataclass(frozen=True)
 class Contents:
-    """What lies in a folder of prepared cases: whole ones, the least recently used first, and leftovers."""
+    """What lies in a folder of prepared cases, each the least recently used first.
+
+    `remembered` are looks of images and fitted settings, `leftovers` files that are not whole.
+    """
 
     cases: tuple[Entry, ...]
+    remembered: tuple[Entry, ...]
     leftovers: tuple[Entry, ...]
+
+    @property
+    def whole(self) -> tuple[Entry, ...]:
+        """Everything but leftovers, the least recently used first."""
+        return tuple(sorted((*self.cases, *self.remembered), key=_age))
 
     @property
     def num_bytes(self) -> int:
         """Size of all files."""
-        return sum(entry.num_bytes for entry in (*self.cases, *self.leftovers))
+        return sum(entry.num_bytes for entry in (*self.cases, *self.remembered, *self.leftovers))
 
 
 class CacheFullError(DataError):
@@ -56,6 +82,10 @@ class Room:
         self._seen_bytes: int | None = None
         self._written_bytes = 0
         self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[Room], tuple[Path, int | None]]:
+        """What another process is sent: it looks at the folder for itself."""
+        return Room, (self.folder, self.bound_bytes)
 
     def make(self, num_bytes: int, *, used: Container[str]) -> None:
         """Make room for a file of this size by deleting old ones, but none whose name is in `used`.
@@ -92,12 +122,33 @@ class Room:
 
     def _evict(self, found: Contents, wanted_bytes: int, used: Container[str]) -> None:
         """Delete the oldest files until no more than `wanted_bytes` are left."""
-        for entry in found.cases:
+        for entry in found.whole:
             if (self._seen_bytes or 0) <= wanted_bytes:
                 return
             if entry.path.name not in used:
                 _delete(entry.path)
                 self._seen_bytes = (self._seen_bytes or 0) - entry.num_bytes
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder, marked as a cache; one that holds anything of somebody else's is not marked. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tag = folder / TAG
+    if tag.exists():
+        return
+    names = [file.name for file in folder.iterdir()]
+    if not names or (all(map(_is_ours, names)) and any(map(_is_named, names))):
+        # Another process may be faster, and a folder that is only read needs no mark.
+        with contextlib.suppress(OSError), tag.open("x", encoding="utf-8") as stream:
+            stream.write(TAG_TEXT)
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether hilum made the folder to keep prepared cases in."""
+    try:
+        return (folder / TAG).read_text(encoding="utf-8", errors="replace") == TAG_TEXT
+    except OSError:
+        return False
 
 
 def touch(file: Path) -> None:
@@ -108,10 +159,13 @@ def touch(file: Path) -> None:
 
 def contents(folder: Path) -> Contents:
     """What lies in the folder; nothing where there is none."""
-    entries = sorted(_entries(folder), key=lambda entry: (entry.used_s, entry.path.name))
+    entries, looks = sorted(_entries(folder), key=_age), sorted(_entries(folder / LOOKS), key=_age)
+    fits = [entry for entry in entries if FIT.fullmatch(entry.path.name)]
+    looks_whole = [entry for entry in looks if CASE.fullmatch(entry.path.name)]
     return Contents(
-        tuple(entry for entry in entries if entry.path.suffix == SUFFIX),
-        tuple(entry for entry in entries if entry.path.suffix == PART),
+        tuple(entry for entry in entries if CASE.fullmatch(entry.path.name)),
+        tuple(sorted((*fits, *looks_whole), key=_age)),
+        tuple(entry for entry in (*entries, *looks) if PARTIAL.fullmatch(entry.path.name)),
     )
 
 
@@ -119,8 +173,8 @@ def prune(folder: Path, *, bound_bytes: int | None = None, leftover_s: float = L
     """Delete leftovers, and the least recently used files beyond a bound; gives what was deleted."""
     found = contents(folder)
     gone = [entry for entry in found.leftovers if entry.used_s < time.time() - leftover_s]
-    left = sum(entry.num_bytes for entry in found.cases)
-    for entry in found.cases:
+    left = sum(entry.num_bytes for entry in found.whole)
+    for entry in found.whole:
         if bound_bytes is None or left <= bound_bytes:
             break
         gone.append(entry)
@@ -131,13 +185,25 @@ def prune(folder: Path, *, bound_bytes: int | None = None, leftover_s: float = L
 
 
 def _entries(folder: Path) -> Iterator[Entry]:
-    """Every file of prepared cases; one that another process deletes meanwhile is passed over."""
+    """Every file with a name that hilum gives; one that another process deletes meanwhile is passed over."""
     with contextlib.suppress(OSError), os.scandir(folder) as listed:
         for item in listed:
             with contextlib.suppress(OSError):
-                if item.name.endswith((SUFFIX, PART)):
+                if _is_named(item.name) and item.is_file():
                     found = item.stat()
                     yield Entry(Path(item.path), found.st_size, found.st_mtime)
+
+
+def _is_named(name: str) -> bool:
+    return any(pattern.fullmatch(name) for pattern in (CASE, FIT, PARTIAL))
+
+
+def _is_ours(name: str) -> bool:
+    return _is_named(name) or name in (LOOKS, MEMORY_NAME)
+
+
+def _age(entry: Entry) -> tuple[float, str]:
+    return entry.used_s, entry.path.name
 
 
 def _delete(file: Path) -> None:

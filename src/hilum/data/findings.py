@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from hilum.case import Case, ImageRef
+from hilum.case import Case, ImageRef, natural_order
 from hilum.errors import DataError, Finding
 from hilum.formats.atomic import write_whole
 
-SHOWN = 20
-"""How many findings of a kind the table names; the CSV file has all."""
+SHOWN = 10
+"""Up to so many findings of a kind the table has a line for each."""
+NAMED = 3
+"""Of more findings of a kind it names the first few; the CSV file has all."""
 
 WIDTH = 60
 """Characters of a cell of the table, beyond which its middle is left out."""
@@ -27,7 +29,8 @@ def of_case(error: DataError, case: Case) -> list[Finding]:
     refs = [*case.files, *([case.label] if isinstance(case.label, ImageRef) else [])]
     for file in dict.fromkeys(name for ref in refs for name in (str(ref), str(ref.path))):
         if text.startswith(f"{file}: "):
-            return [Finding("error", "unreadable file", case.id, file, received=text.removeprefix(f"{file}: "))]
+            received, fix = text.removeprefix(f"{file}: "), "copy or convert the file anew, or leave the case out"
+            return [Finding("error", "unreadable file", case.id, file, received=received, fix=fix)]
     return [Finding("error", "unusable case", case.id, fix=text)]
 
 
@@ -46,7 +49,7 @@ def arranged(findings: Iterable[Finding]) -> list[Finding]:
     unique = list(dict.fromkeys(findings))
     kinds = {kind: number for number, kind in enumerate(dict.fromkeys(finding.kind for finding in unique))}
     return sorted(
-        unique, key=lambda finding: (finding.severity, kinds[finding.kind], _numbered(finding.case), finding.file)
+        unique, key=lambda finding: (finding.severity, kinds[finding.kind], natural_order(finding.case), finding.file)
     )
 
 
@@ -89,25 +92,30 @@ def write_csv(findings: Iterable[Finding], file: Path) -> None:
 
 
 def text_of(group: Sequence[Finding]) -> str:
-    """The findings of one kind: one line for a single one, else a heading with their number and a line for each.
+    """The findings of one kind: a line for a single one, else a heading and a line for each.
 
-    At most SHOWN are named.
+    Of more than SHOWN, NAMED are named, on one line where all say the same.
     """
     warning = "warning: " if group[0].severity == "warning" else ""
     if len(group) == 1:
         return f"{warning}{group[0]}"
+    head = f"{warning}{group[0].kind} ({len(group)})"
+    named = group if len(group) <= SHOWN else group[:NAMED]
+    more = f"and {len(group) - NAMED} more (all of them: --table FILE)" if len(group) > SHOWN else ""
+    same = {str(replace(finding, case="", file="")) for finding in group}
+    if more and len(same) == 1:
+        names = [_short(finding.case or Path(finding.file).name) for finding in named]
+        cases = "cases " if group[0].case else ""
+        return f"{head}: {cases}{', '.join(names)} {more}{same.pop().removeprefix(group[0].kind)}"
     fixes = list(dict.fromkeys(finding.fix for finding in group if finding.fix))
-    shared = f": {fixes[0]}" if len(fixes) == 1 else ""
-    lines = [f"{warning}{group[0].kind} ({len(group)}){shared}"]
-    cells = [_cells(finding, with_fix=len(fixes) > 1) for finding in group[:SHOWN]]
+    lines = [f"{head}: {fixes[0]}" if len(fixes) == 1 else head]
+    cells = [_cells(finding, with_fix=len(fixes) > 1) for finding in named]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width]
         if any(row):
             lines.append(f"    {'  '.join(padded)}".rstrip())
-    if len(group) > SHOWN:
-        lines.append(f"    and {len(group) - SHOWN} more (all of them: --table FILE)")
-    return "\n".join(lines)
+    return "\n".join([*lines, *([f"    {more}"] if more else [])])
 
 
 def _cells(finding: Finding, *, with_fix: bool) -> list[str]:
@@ -123,14 +131,3 @@ def _cells(finding: Finding, *, with_fix: bool) -> list[str]:
 def _short(text: str) -> str:
     half = (WIDTH - 3) // 2
     return text if len(text) <= WIDTH else f"{text[:half]}...{text[-half:]}"
-
-
-def _numbered(text: str) -> list[tuple[int, str]]:
-    """What texts are sorted by so that case 10 comes after case 9."""
-    parts: list[str] = [""]
-    for letter in text:
-        if parts[-1] and parts[-1][-1].isdecimal() == letter.isdecimal():
-            parts[-1] += letter
-        else:
-            parts.append(letter)
-    return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts[1:]]

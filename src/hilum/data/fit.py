@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.case import Case
+from hilum.data.cache import make_folder, touch
 from hilum.data.findings import of_case
 from hilum.data.hashes import file_sha256
 from hilum.data.parallel import side_by_side
@@ -86,7 +87,8 @@ class Fit:
                 measured = self._all(f"looking at grids for '{step.kind}'", lambda case: self._grid(case, before))
             else:
                 measured = self._all(f"measuring for '{step.kind}'", lambda case: self._measured(case, before, step))
-            return step.fitted_to(measured).model_dump(mode="json")
+            num_channels = max((len(case.images) for case in self.cases if case.missing), default=1)
+            return step.fitted_to(measured, num_channels=num_channels).model_dump(mode="json")
 
         found = parse("prepare", self._remembered(store, "step", fitted))
         assert isinstance(found, PrepareConfig)
@@ -103,7 +105,7 @@ class Fit:
         image, label = self._after(case, before)
         most = max(1, min(VOXELS_A_CASE, VOXELS_IN_ALL // len(self.cases)))
         rng = generator(SEED, 0, 0, f"fit {case.id}")
-        there = _there(case) if case.missing else range(len(image.tensor))
+        there = case.there if case.missing else range(len(image.tensor))
         return step.measure(image, label, channels=there, most=most, rng=rng)
 
     def _after(self, case: Case, before: Sequence[PrepareConfig]) -> tuple[Volume, Volume | None]:
@@ -111,7 +113,7 @@ class Fit:
         raw = read_case(case, self.store.problem)
         image, label = raw.image, raw.target if isinstance(raw.target, Volume) else None
         for step in before:
-            image, label = (step.for_channels(_there(case)) if case.missing else step).apply(image, label)
+            image, label = (step.for_channels(case.there) if case.missing else step).apply(image, label)
         return image, label
 
     def _counted(self, case: Case) -> list[list[int]]:
@@ -146,7 +148,7 @@ class Fit:
     def _key(self, store: Store, purpose: str) -> str:
         """A hash of everything that is fitted depends on: settings, code, and the cases with their content."""
         with contextlib.suppress(OSError):
-            store.folder.mkdir(parents=True, exist_ok=True)  # where hashes are remembered, too
+            make_folder(store.folder)  # where hashes are remembered, too
         digest = hashlib.sha256(f"{purpose} {file_sha256(Path(__file__))}\n{store.settings}".encode())
         for case in self.cases:
             digest.update(f"{case.id}\0{store.key(case)}\n".encode())
@@ -158,6 +160,7 @@ class Fit:
         file = self.store.folder / f"fit-{key}.json"
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # none, or damaged
             known: Found = json.loads(file.read_text(encoding="utf-8"))["found"]
+            touch(file)
             return known
         found = find()
         if self._key(store, purpose) != key:
@@ -177,7 +180,3 @@ def counted(
     shifted = np.bincount(target.ravel().astype(np.intp) - IGNORE, minlength=problem.num_outputs + 1)
     inside = shifted[1 : problem.num_outputs + 1].astype(np.int64)
     return inside, np.full(problem.num_outputs, inside.sum())
-
-
-def _there(case: Case) -> list[int]:
-    return [index for index, ref in enumerate(case.images) if ref is not None]

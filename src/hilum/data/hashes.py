@@ -58,15 +58,22 @@ class Hashes:
         return digest
 
     def of_image(self, ref: ImageRef) -> str:
-        """The hash of all files that an image is read from: that of the file where it is one."""
+        """The hash of all files that an image is read from, in the order in which it is put together from them.
+
+        That of the file where it is one. The slices of a DICOM series tell their places themselves: names do not count.
+        """
         digests = [self.of(path) for path in files_of(ref)]
-        return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+        if len(digests) == 1:
+            return digests[0]
+        ordered = sorted(digests) if ref.path.is_dir() else digests
+        return hashlib.sha256("\n".join(ordered).encode()).hexdigest()
 
     def forget_missing(self) -> int:
         """Take files that are gone out of the memory, and gives how many they are."""
         known = self._remembered()
         there = {name: record for name, record in known.items() if Path(json.loads(name)).exists()}
-        self._rewrite(there)
+        if len(there) < len(known):
+            self._rewrite(there)
         return len(known) - len(there)
 
     def _remembered(self) -> dict[str, str]:

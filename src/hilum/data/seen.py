@@ -10,7 +10,7 @@ from dataclasses import MISSING, astuple, dataclass, fields
 from pathlib import Path
 
 from hilum.case import Case, ImageRef
-from hilum.data.audit.looks import Look, looks_of, turned_hashes
+from hilum.data.audit.looks import Look, looks_of, reader, turned_hashes
 from hilum.data.splits.base import Part, Split
 from hilum.errors import CheckpointError, DataError, Finding
 from hilum.sources.spelling import spelling
@@ -25,7 +25,8 @@ class Seen:
     """An image that the network of a run has seen, and whose it is.
 
     `voxels` is the hash of its decoded values, whatever the file, and `heap` that of the values in any order; both are
-    empty for an image without contrast, which many patients may share.
+    empty for an image without contrast, which many patients may share. `reader` stands for the code and the libraries
+    that made them; older tables lack it.
     """
 
     run: str
@@ -34,6 +35,12 @@ class Seen:
     patient_id: str
     voxels: str
     heap: str = ""
+    reader: str = ""
+
+    @property
+    def comparable(self) -> bool:
+        """Whether other hashes mean other images: not where another version of the readers made these."""
+        return not self.voxels or self.reader == reader()
 
 
 def seen_of(split: Split, run: str, *, cache: Path | None = None) -> list[Seen]:
@@ -41,7 +48,9 @@ def seen_of(split: Split, run: str, *, cache: Path | None = None) -> list[Seen]:
     pairs = [(part, case) for part in SEEN_PARTS for case in split.part(part)]
     looks = looks_of([ref for _, case in pairs for ref in case.files], cache=cache)
     return [
-        Seen(run, part, case.id, case.patient, *_hashes(looks.get(ref))) for part, case in pairs for ref in case.files
+        Seen(run, part, case.id, case.patient, *_hashes(looks.get(ref)), reader())
+        for part, case in pairs
+        for ref in case.files
     ]
 
 
@@ -102,6 +111,17 @@ def seen_before(cases: Sequence[Case], seen: Sequence[Seen], *, cache: Path | No
 
     found = ((case, next(reasons(case), None)) for case in cases)
     return [_finding(case, *reason) for case, reason in found if reason is not None]
+
+
+def incomparable(seen: Iterable[Seen]) -> str:
+    """What has to be said where images that were seen cannot be told by their hashes; empty where they can."""
+    runs = sorted({row.run for row in seen if not row.comparable})
+    if not runs:
+        return ""
+    return (
+        f"the hashes of run {', '.join(runs)} come from other versions of hilum's readers or their libraries: "
+        "a copy under another case id and patient id may go unnoticed, only ids were compared for certain"
+    )
 
 
 def refuse_seen(cases: Sequence[Case], seen: Sequence[Seen], *, cache: Path | None = None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hilum.case import Case
-from hilum.data.cache import Room, touch
+from hilum.data.cache import Room, make_folder, touch
 from hilum.data.hashes import Hashes, file_sha256, refs
 from hilum.data.parallel import alone
 from hilum.data.prepared import Prepared, prepare_case
@@ -21,16 +21,19 @@ from hilum.errors import DataError
 from hilum.prepare.base import PrepareConfig
 from hilum.problem import Problem
 
-FORMAT = "5"
+FORMAT = "6"
 """Raised whenever the file holds something else."""
 CODE = (
+    "case.py",
     "volume.py",
     "interpolation.py",
     "problem.py",
     "formats",
     "prepare",
     "geometry",
+    "data/hashes.py",
     "data/modalities.py",
+    "data/patches.py",
     "data/voxels.py",
     "data/index/grids.py",
     "data/prepared.py",
@@ -119,7 +122,7 @@ class Store:
     def _opened(self, case: Case, file: Path) -> Prepared | None:
         """The case from its file; None where there is none, or with a warning where it is damaged."""
         try:
-            prepared = open_mapped(case, file)
+            prepared = open_mapped(case, file, verify=file.name not in self._used)
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever safetensors, numpy or json say about a damaged file
@@ -131,7 +134,7 @@ class Store:
 
     def _make_folder(self, case: Case) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
         except OSError as error:
             raise self._unwritable(case, self.folder, error) from error
 
@@ -151,14 +154,14 @@ def fingerprint(problem: Problem, steps: Sequence[PrepareConfig]) -> str:
         problem.exclusive,
         problem.ignore,
     ]
-    return json.dumps([FORMAT, _surroundings(), settings, classes])
+    return json.dumps([FORMAT, surroundings(), settings, classes])
 
 
 @functools.cache
-def _surroundings() -> str:
-    """A hash of hilum's own code for reading and preparing, and of the versions of the libraries it uses there."""
+def surroundings(code: tuple[str, ...] = CODE) -> str:
+    """A hash of hilum's own code for reading and preparing (or of other parts), and of its libraries' versions."""
     package = Path(__file__).parents[1]
-    files = [file for name in CODE for file in sorted((package / name).rglob("*.py")) or [package / name]]
+    files = [file for name in code for file in sorted((package / name).rglob("*.py")) or [package / name]]
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.relative_to(package)}\0{file_sha256(file)}\n".encode())

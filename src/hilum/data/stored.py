@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,12 @@ def as_bytes(prepared: Prepared) -> bytes:
     arrays["image"] = prepared.image
     arrays["target"] = np.array([target], dtype=np.int16) if isinstance(target, int) else _smallest(target)
     grid = prepared.grid
-    about = {"affine": grid.affine.tolist(), "unit": grid.unit, "findings": stored_findings(prepared)}
+    about = {
+        "affine": grid.affine.tolist(),
+        "unit": grid.unit,
+        "findings": stored_findings(prepared),
+        "crc32": {name: _crc32(array) for name, array in arrays.items()},
+    }
     return save(arrays, metadata={ABOUT: json.dumps(about)})  # several entries would stand in any order
 
 
@@ -53,23 +59,34 @@ def write(content: bytes, file: Path) -> None:
         raise
 
 
-def open_mapped(case: Case, file: Path) -> Prepared:
+def open_mapped(case: Case, file: Path, *, verify: bool = False) -> Prepared:
     """The prepared case of a file, its arrays mapped: a page is read when it is first looked at, and never copied.
 
     The system drops pages when memory is short, and processes share them. A file that is replaced or deleted stays
-    as it was for whoever has it open. Raises whatever safetensors, numpy and json say about a damaged file.
+    as it was for whoever has it open. `verify` reads every page at once and compares the checksums.
+
+    Raises ValueError for values that are not those that were written, and whatever safetensors, numpy and json say
+    about a file that is damaged otherwise.
     """
     from safetensors import safe_open
 
     with safe_open(str(file), framework="pt") as stored:  # numpy's own way would read it all
         about = json.loads(stored.metadata()[ABOUT])
         arrays = {name: stored.get_tensor(name).numpy() for name in stored.keys()}  # noqa: SIM118 (no mapping)
+    if verify:
+        changed = sorted(name for name, array in arrays.items() if _crc32(array) != about["crc32"][name])
+        if changed:
+            raise ValueError(f"the values of {', '.join(changed)} are not those that were written")
     image, target = arrays.pop("image"), arrays.pop("target")
     unit: Unit = "pixel" if about["unit"] == "pixel" else "mm"
     grid = Grid(image.shape[1:], np.array(about["affine"]), unit)
     structures = {int(name.removeprefix("structure.")): spots for name, spots in sorted(arrays.items())}
     findings = restored_findings(about["findings"], case)
     return Prepared(case, image, int(target[0]) if target.ndim == 1 else target, structures, grid, findings)
+
+
+def _crc32(array: npt.NDArray[np.generic]) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).data)
 
 
 def _smallest(target: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.signedinteger]:

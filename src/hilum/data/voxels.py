@@ -125,7 +125,7 @@ def mask_findings(target: Volume, case: Case, *, rounded: int) -> Iterator[Findi
             received=f"{rounded} voxels up to {ROUNDING:g} beside a whole number",
             fix="nothing has to be done; stored as integers the mask would be smaller and exact",
         )
-    if not bool((target.tensor > 0).any()):
+    if not target.tensor.numpy().max() > 0:
         yield Finding(
             "warning",
             "empty mask",

@@ -93,6 +93,16 @@ def smallest_type(values: npt.NDArray[np.integer], options: tuple[type[np.intege
     raise DataError(f"label values from {low} to {high} do not fit this format, which holds {held.min} to {held.max}")
 
 
+def inverted(array: Array, bits: int) -> Array:
+    """Integers of so many bits (or booleans) turned round, for images in which low values are bright.
+
+    Lowest plus highest possible value minus the value, in the same type.
+    """
+    if array.dtype.kind != "u":
+        return np.invert(array)  # -1 - value
+    return np.subtract(array.dtype.type(2**bits - 1), array)
+
+
 def chosen_frame(ref: ImageRef, frames: int) -> int:
     """How many frames are left once `ref.index` has picked one. Raises DataError where there is no such frame."""
     if ref.index is None:

@@ -185,14 +185,16 @@ def _scanned(
 
 
 def _facts(first: Instance, stack: Stack, files: int) -> Mapping[str, str]:
-    """The facts of the first file, the number of files, and tilt and scaling where there are any."""
+    """The facts of the first file, the number of files, and tilt, gap and scaling where there are any."""
     facts = {**first.facts, "files": str(files)}
     if stack.tilt_degrees:
         facts["tilt_degrees"] = f"{stack.tilt_degrees:.2f}"
     scalings = {(frame.plane.slope, frame.plane.intercept) for frame in stack.frames}
     if scalings != {(1.0, 0.0)}:
         facts["rescale"] = "; ".join(f"x {slope:g} + {inter:g}" for slope, inter in sorted(scalings)[:3])
-    if first.photometric == "MONOCHROME1":
+    if stack.gap:
+        facts["slice_gap"] = stack.gap
+    if first.inverted:
         facts["inverted"] = "yes"
     return facts
 

@@ -33,6 +33,9 @@ SAME_POSITION_MM = 1e-3
 EVEN_STEPS = 0.1
 """A plane may lie beside its place among evenly spaced ones by this share of their distance."""
 
+MISSING_STEPS = 1.5
+"""Planes farther apart than the header says by more than this have lost those between them."""
+
 STRAIGHT_DEGREES = 0.1
 """Up to here the planes count as stacked along their normal."""
 
@@ -55,12 +58,14 @@ class Stack:
     """Planes in the order of K, the grid (columns, rows, planes) that they make, and its tilt.
 
     `tilt_degrees` is the angle between the planes' normal and the line along which they are stacked (the gantry of a CT
-    scanner may be tilted); the affine holds the shear.
+    scanner may be tilted); the affine holds the shear. `gap` is what makes it likely that every second plane or more is
+    missing, in words.
     """
 
     frames: tuple[Frame, ...]
     grid: Grid
     tilt_degrees: float
+    gap: str = ""
 
 
 def stacked(path: Path, frames: Sequence[Frame]) -> Stack:
@@ -85,15 +90,16 @@ def stacked(path: Path, frames: Sequence[Frame]) -> Stack:
     positions = np.array([frame.plane.position for frame in frames])
     order = np.argsort(positions @ normal, kind="stable")
     frames, positions = [frames[index] for index in order], positions[order]
-    step = normal * first.step
+    step, gap = normal * first.step, ""
     if len(frames) > 1:
         _check_distinct(path, frames, positions @ normal)
         step = (positions[-1] - positions[0]) / (len(frames) - 1)
         _check_even(path, frames, positions, normal)
+        gap = _gap(path, first, float(step @ normal))
     cosine = float(step @ normal / np.linalg.norm(step))
     tilt_degrees = float(np.degrees(np.arccos(min(1.0, cosine))))
     grid = _grid(path, frames, step=step, origin=positions[0])
-    return Stack(tuple(frames), grid, tilt_degrees if tilt_degrees > STRAIGHT_DEGREES else 0.0)
+    return Stack(tuple(frames), grid, tilt_degrees if tilt_degrees > STRAIGHT_DEGREES else 0.0, gap)
 
 
 def _grid(path: Path, frames: Sequence[Frame], *, step: Numbers, origin: Numbers) -> Grid:
@@ -163,3 +169,22 @@ def _check_even(path: Path, frames: Sequence[Frame], positions: Numbers, normal:
         f"{path}: slices do not lie on one line: {frames[worst]} lies {off[worst]:.3f} mm beside its place, with"
         f" {step:.3f} mm from slice to slice; resample to even slices first"
     )
+
+
+def _gap(path: Path, plane: Plane, step_mm: float) -> str:
+    """What speaks for planes missing between all others, in words; nothing where they follow each other as told.
+
+    Raises DataError where the header says how far apart they should be. Their thickness alone proves nothing: gaps are
+    common in MR.
+    """
+    if plane.between is not None:
+        if step_mm > MISSING_STEPS * plane.between:
+            raise DataError(
+                f"{path}: missing slices: they lie {step_mm:.3f} mm apart, and SpacingBetweenSlices is"
+                f" {plane.between:.3f} mm; add what is missing, or correct the tag where the slices are complete"
+            )
+        return ""
+    times = step_mm / (plane.thickness or step_mm)
+    if round(times) < 2 or abs(times - round(times)) > EVEN_STEPS:
+        return ""
+    return f"slices {step_mm:g} mm apart and {plane.thickness:g} mm thick"

@@ -42,10 +42,13 @@ SIZES = (
 )
 PLANES = (
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "SliceThickness"),
-    *("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept"),
+    *("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "RescaleType"),
 )
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 """Where multi-frame files keep what holds for all frames, and what holds for each."""
+
+UNITS_BY_MODALITY = ("CT", "PT")
+"""Modalities whose rescaled values are measurements (HU, activity), whether or not RescaleType says so."""
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 IMPLICIT_HEAD_BYTES, EXPLICIT_HEAD_BYTES = 8, 12
@@ -58,15 +61,23 @@ FRAGMENT, LAST_FRAGMENT = struct.Struct("<II"), 0xE0DDFFFE
 class Plane:
     """One frame: position of its first pixel and directions of its rows and columns (LPS+, mm), and its scaling.
 
-    `spacing` is the distance of rows, then of columns; `step` that to the next plane as far as the header knows it.
+    `spacing` is the distance of rows, then of columns; `between` that of neighbouring planes, where it is told.
+    `in_units` tells whether the scaling gives measurements.
     """
 
     position: tuple[float, ...] | None
     directions: tuple[float, ...] | None
     spacing: tuple[float, ...] | None
-    step: float
+    between: float | None
+    thickness: float | None
     slope: float
     intercept: float
+    in_units: bool
+
+    @property
+    def step(self) -> float:
+        """The distance to the next plane as far as the header knows it."""
+        return self.between or self.thickness or 1.0
 
 
 @dataclass(frozen=True)
@@ -88,11 +99,20 @@ class Instance:
     @property
     def layout(self) -> str:
         """What all slices of a series must share, in words."""
-        return f"{self.rows} rows, {self.columns} columns, {self.samples} values a pixel, {self.photometric}"
+        values = f"{self.samples} values a pixel, {self.bits} bits of {self.stored}, {self.photometric}"
+        return f"{self.rows} rows, {self.columns} columns, {values}{' (turned round)' if self.inverted else ''}"
+
+    @property
+    def inverted(self) -> bool:
+        """Whether low values are bright and have to be turned round: only those that are no measurements in a unit."""
+        in_units = any(plane.in_units for plane in self.planes)
+        return self.photometric == "MONOCHROME1" and not self.stored.startswith("float") and not in_units
 
 
 def has_magic(path: Path) -> bool:
     """Whether the file says of itself that it is DICOM; False where it cannot be read."""
+    if not path.is_file():  # opening a pipe would wait for whoever writes into it
+        return False
     try:
         with path.open("rb") as stream:
             return stream.read(MAGIC_AT + len(MAGIC))[MAGIC_AT:] == MAGIC
@@ -168,8 +188,6 @@ def _instance(path: Path, dataset: Any) -> Instance:
     else:  # only pixels that are floating point do without
         stored = f"float{allocated}"
     facts = {name: str(dataset[tag].value) for tag, name in FACTS.items() if tag in dataset and dataset[tag].value}
-    if "ModalityLUTSequence" in dataset:
-        facts["modality_lut"] = "not applied"
     return Instance(
         path=path,
         series=str(dataset.get("SeriesInstanceUID", "")),
@@ -200,10 +218,17 @@ def _planes(dataset: Any) -> Iterator[Plane]:
             position=_numbers(found["ImagePositionPatient"], 3),
             directions=_numbers(found["ImageOrientationPatient"], 6),
             spacing=_numbers(found["PixelSpacing"] or found["ImagerPixelSpacing"], 2),
-            step=float(found["SpacingBetweenSlices"] or found["SliceThickness"] or 1.0),
+            between=abs(float(found["SpacingBetweenSlices"] or 0.0)) or None,
+            thickness=float(found["SliceThickness"] or 0.0) or None,
             slope=float(1.0 if found["RescaleSlope"] is None else found["RescaleSlope"]),
             intercept=float(found["RescaleIntercept"] or 0.0),
+            in_units=_in_units(found["RescaleSlope"], found["RescaleType"], str(dataset.get("Modality", ""))),
         )
+
+
+def _in_units(slope: Any, kind: Any, modality: str) -> bool:
+    """Whether rescaled values are measurements; RescaleType US stands for an unspecified unit."""
+    return str(kind or "US") != "US" or (slope is not None and modality in UNITS_BY_MODALITY)
 
 
 def _numbers(values: Iterable[Any] | None, count: int) -> tuple[float, ...] | None:
@@ -221,3 +246,8 @@ def _check(path: Path, dataset: Any, instance: Instance) -> None:
         raise DataError(f"{path}: colour model {instance.photometric}, expected greys or RGB: convert the file first")
     if int(dataset.get("HighBit", instance.bits - 1)) != instance.bits - 1:
         raise DataError(f"{path}: the highest bit is {dataset.HighBit} of {instance.bits}: the values are shifted")
+    if dataset.get("ModalityLUTSequence"):
+        raise DataError(
+            f"{path}: its values mean something only through a table (ModalityLUTSequence), which hilum does not apply:"
+            " apply it (pydicom's apply_modality_lut does), and write the file anew without it"
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hilum.errors import DataError
-from hilum.formats.base import reason
+from hilum.formats.base import inverted, reason
 from hilum.formats.dicom_headers import BROKEN
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ CODECS = {
 def measured(instance: Instance) -> Array:
     """Values (frames, rows, columns, samples): native integers, or float32 where a frame is scaled.
 
-    MONOCHROME1, where low values are bright, is turned round, so that larger is brighter in every image. Each frame is
-    then multiplied with its rescale slope, and its intercept is added. Raises DataError for broken pixels.
+    MONOCHROME1, where low values are bright, is turned round, so that larger is brighter in every image (see
+    `Instance.inverted`). Each frame is then multiplied with its rescale slope, and its intercept is added. Raises
+    DataError for broken pixels.
     """
     try:
         stored = _decoded(instance).reshape(-1, instance.rows, instance.columns, instance.samples)
@@ -38,9 +39,8 @@ def measured(instance: Instance) -> Array:
         raise DataError(f"{instance.path}: pixels cannot be read ({reason(error)})") from error
     if len(stored) != len(instance.planes):
         raise DataError(f"{instance.path}: {len(instance.planes)} frames expected by the header, {len(stored)} found")
-    if instance.photometric == "MONOCHROME1" and stored.dtype.kind in "iu":
-        held = 2**instance.bits - 1 if stored.dtype.kind == "u" else -1  # the lowest value and the highest, together
-        stored = held - stored.astype(np.int32)
+    if instance.inverted:
+        stored = inverted(stored, instance.bits)
     if all((plane.slope, plane.intercept) == (1, 0) for plane in instance.planes):
         return stored
     frames = [frame * plane.slope + plane.intercept for frame, plane in zip(stored, instance.planes, strict=True)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import logging
+import math
 import zlib
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +20,6 @@ from hilum.formats.atomic import write_whole
 from hilum.formats.base import Format, Header, Opened, chosen_frame, place, reason, smallest_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -54,12 +55,13 @@ def open_nifti(ref: ImageRef) -> Opened:
     The affine is the sform where its code is set, then the qform, then the voxel sizes alone, as nibabel has it.
     Raises DataError for a file that is no readable NIfTI image of real numbers.
     """
-    info = _header(ref.path)
+    info, mended = _header(ref.path)
     dtype = info.get_data_dtype()
     if dtype.kind not in "iuf":
         raise DataError(f"{ref.path}: voxels are {dtype}, expected real numbers")
     grid, channels, frames = _layout(ref.path, info)
-    header = Header(grid, channels, chosen_frame(ref, frames), dtype.name, _facts(info))
+    _require_content(ref.path, info)
+    header = Header(grid, channels, chosen_frame(ref, frames), dtype.name, _facts(info) | mended)
     return Opened(header, lambda: _voxels(ref, info, grid.shape))
 
 
@@ -69,7 +71,7 @@ def write_mask(values: npt.NDArray[np.integer], like: Path, out: Path) -> None:
     Affine, sform and qform with their codes, voxel sizes, units and byte order are those of `like`; the data type is
     the smallest that holds the values, scaling is off. Raises DataError where the shapes differ.
     """
-    info = _header(like)
+    info, _ = _header(like)
     grid = _layout(like, info)[0]
     if values.shape != grid.shape:
         raise DataError(f"{out}: mask of shape {values.shape} does not fit {like} of shape {grid.shape}")
@@ -133,15 +135,28 @@ def _head(path: Path) -> bytes:
         return head
 
 
-def _header(path: Path) -> Any:
-    """The nibabel header, voxels and extensions unread."""
+class _Mended:
+    """Takes in what nibabel changes in a header while it checks it, which would else be printed."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def log(self, level: int, message: str) -> None:
+        """Keep what changes the header and is more than a trifle."""
+        if level >= logging.WARNING and "setting" in message:
+            self.said.append(message)
+
+
+def _header(path: Path) -> tuple[Any, dict[str, str]]:
+    """The nibabel header, voxels and extensions unread, and as the fact `mended` what was wrong with it."""
     try:
         head = _head(path)
         kind = next((kind for size, kind in KINDS.items() if size in _first_number(head)), None)
         if kind is not None:
-            content = head[: kind.template_dtype.itemsize]
-            _require_sizes(path, kind(content, check=False))
-            return kind(content)
+            info, mended = kind(head[: kind.template_dtype.itemsize], check=False), _Mended()
+            _require_sizes(path, info)
+            info.check_fix(mended)
+            return info, {"mended": "; ".join(mended.said)} if mended.said else {}
     except BROKEN as error:
         raise DataError(f"{path}: not a readable NIfTI file ({reason(error)})") from error
     wrong = "empty" if not head else f"it begins with {head[:4]!r}"
@@ -154,6 +169,14 @@ def _require_sizes(path: Path, info: Any) -> None:
     sizes = info["pixdim"][1 : 1 + count]
     if int(info["sform_code"]) == 0 and not (np.abs(sizes) > 0).all():
         raise DataError(f"{path}: voxels of {' x '.join(f'{size:g}' for size in sizes)} mm in the header, and no sform")
+
+
+def _require_content(path: Path, info: Any) -> None:
+    """Raise DataError where a file without compression is too short for its voxels."""
+    needed = int(info.get_data_offset()) + math.prod(map(int, info.get_data_shape())) * info.get_data_dtype().itemsize
+    if not _compressed(path) and path.stat().st_size < needed:
+        size = path.stat().st_size
+        raise DataError(f"{path}: voxels cannot be read (the header tells of {needed:,} bytes, the file has {size:,})")
 
 
 def _first_number(head: bytes) -> tuple[int, int]:
@@ -181,7 +204,7 @@ def _layout(path: Path, info: Any) -> tuple[Any, int, int]:
     return place(path, shape=(*sizes, 1)[:3], affine=affine, unit="mm"), channels, frames
 
 
-def _facts(info: Any) -> Mapping[str, str]:
+def _facts(info: Any) -> dict[str, str]:
     """What the header tells besides its geometry.
 
     sform_code, qform_code; forms_differ_mm: how far the two place a voxel apart at most, where both are set;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tokenize
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from hilum.case import ImageRef
     from hilum.formats.base import Array
 
-BROKEN = (OSError, EOFError, ValueError)
+BROKEN = (OSError, EOFError, ValueError, SyntaxError, tokenize.TokenError)
 """What numpy raises for files that are truncated, empty, pickled or something else than they claim."""
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from os import SEEK_CUR
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -35,8 +37,12 @@ PNG_HEAD = struct.Struct(">24sBB")
 GREYS, GREYS_WITH_ALPHA = 0, 4
 """Types of colours in a PNG."""
 
-EXIF_ORIENTATION = 274
-"""The tag by which a camera says how a picture is to be turned; 1 stands for not at all."""
+ORIENTATION, TURNED = 274, range(2, 9)
+"""The tag by which a camera says how a picture is to be turned, and its values; 1 stands for not at all."""
+
+PNG_SIGNATURE_BYTES, PNG_CHECK_BYTES = 8, 4
+CHUNK = struct.Struct(">I4s")
+"""A chunk of a PNG begins with its length and name, and ends with a check of 4 bytes."""
 
 OTHERS = {"LA": "L", "RGBA": "RGB", "P": "RGB", "PA": "RGB"}
 """Modes that become a plain one: colour tables are looked up, opaque alpha is dropped."""
@@ -92,13 +98,16 @@ def one_value(path: Path, array: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Look:
-    """What the header tells: Pillow's mode, (rows, columns), and a PNG's bits a sample and colour type (else None)."""
+    """What the header tells: Pillow's mode, (rows, columns), and a PNG's bits a sample and colour type (else None).
+
+    `orientation` is what a camera says of it, 1 where it says nothing.
+    """
 
     mode: str
     size: tuple[int, int]
     bits: int | None
     colour_type: int | None
-    turned: int
+    orientation: object
 
     @property
     def deep_colours(self) -> bool:
@@ -113,10 +122,35 @@ def _look(path: Path) -> _Look:
             head = stream.read(PNG_HEAD.size)
             bits, colour_type = PNG_HEAD.unpack(head)[1:] if picture.format == "PNG" else (None, None)
             mode = "LA" if (bits, colour_type) == (16, GREYS_WITH_ALPHA) else picture.mode
-            turned = int(picture.getexif().get(EXIF_ORIENTATION, 1)) if picture.format == "JPEG" else 1
-            return _Look(mode, (picture.height, picture.width), bits, colour_type, turned)
+            return _Look(mode, (picture.height, picture.width), bits, colour_type, _orientation(picture, stream))
     except BROKEN as error:
         raise DataError(f"{path}: not a readable picture ({reason(error)})") from error
+
+
+def _orientation(picture: Image.Image, stream: BinaryIO) -> object:
+    """The camera's tag; 1 where there is none, or where what the camera noted is broken, which harms no pixel."""
+    with contextlib.suppress(*BROKEN):
+        exif = _png_exif(stream) if picture.format == "PNG" else picture.getexif()
+        return exif.get(ORIENTATION, 1)
+    return 1
+
+
+def _png_exif(stream: BinaryIO) -> Image.Exif:
+    """What a camera noted in a PNG, before its pixels or behind them (Pillow would decode these to get there)."""
+    exif = Image.Exif()
+    stream.seek(PNG_SIGNATURE_BYTES)
+    while len(head := stream.read(CHUNK.size)) == CHUNK.size:
+        length, name = CHUNK.unpack(head)
+        if name == b"eXIf":
+            exif.load(stream.read(length))
+            break
+        stream.seek(length + PNG_CHECK_BYTES, SEEK_CUR)
+    return exif
+
+
+def orientation_fact(tag: object) -> Mapping[str, str]:
+    """The fact `orientation_tag` where a picture is meant to be turned or mirrored before it is shown."""
+    return {"orientation_tag": str(int(tag))} if isinstance(tag, int) and tag in TURNED else {}
 
 
 def _stored(look: _Look) -> str:
@@ -125,13 +159,11 @@ def _stored(look: _Look) -> str:
 
 
 def _facts(look: _Look) -> Mapping[str, str]:
-    """colour_mode; bits where they are told; exif_orientation where a camera says that the picture is to be turned."""
+    """colour_mode; bits where they are told; orientation_tag where a camera says that the picture is to be turned."""
     facts = {"colour_mode": look.mode}
     if look.bits is not None:
         facts["bits"] = str(look.bits)
-    if look.turned != 1:
-        facts["exif_orientation"] = str(look.turned)
-    return facts
+    return {**facts, **orientation_fact(look.orientation)}
 
 
 def _load(path: Path) -> Any:

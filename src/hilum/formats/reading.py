@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from hilum.case import ImageRef
-from hilum.errors import DataError, Finding, nearest
+from hilum.errors import DataError, Finding, HilumError, nearest
 from hilum.formats import dicom, metaimage, nifti, npy, npz, nrrd, png, tiff
-from hilum.formats.base import described
+from hilum.formats.base import described, reason
 from hilum.formats.dicom_headers import has_magic
 from hilum.volume import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -44,11 +45,8 @@ def read(ref: ImageRef, *, frames_as_channels: bool = False) -> Volume:
     header = opened.header
     if header.frames > 1 and not frames_as_channels:
         raise DataError([several_frames(ref, header)])
-    try:
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused below
-            array = opened.voxels().astype(np.float32, order="C")
-    except MemoryError as error:
-        raise DataError(f"{ref}: an image of {header.grid.shape} voxels does not fit into memory") from error
+    with _all_errors_named(ref), np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: refused below
+        array = opened.voxels().astype(np.float32, order="C")
     if not np.isfinite(array).all():
         count = int(array.size - np.isfinite(array).sum())
         found = f"{count} of {array.size} voxels NaN or infinite"
@@ -97,7 +95,8 @@ def read_labels(ref: ImageRef) -> tuple[Volume, int]:
     `read` does.
     """
     opened = _open(ref)
-    array = (opened.labels or opened.voxels)()
+    with _all_errors_named(ref):
+        array = (opened.labels or opened.voxels)()
     if len(array) != 1:
         raise DataError(f"{ref}: a mask needs one value a voxel, received {len(array)}")
     whole = _rounded(ref, array) if array.dtype.kind == "f" else array
@@ -194,4 +193,20 @@ def _open(ref: ImageRef) -> Opened:
         if close is None and ref.path.suffix:
             format_of(ref.path)
         raise DataError(f"{ref.path}: no such file" + (f"; did you mean '{close}'?" if close else ""))
-    return format_of(ref.path).open(ref)
+    if not (ref.path.is_file() or ref.path.is_dir()):  # opening a pipe would wait for whoever writes into it
+        raise DataError(f"{ref.path}: neither a file nor a folder, expected an image")
+    with _all_errors_named(ref):
+        return format_of(ref.path).open(ref)
+
+
+@contextmanager
+def _all_errors_named(ref: ImageRef) -> Iterator[None]:
+    """Raise DataError naming the image for whatever surprises a library in it: none says all that it may raise."""
+    try:
+        yield
+    except HilumError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{ref}: the image does not fit into memory") from error
+    except Exception as error:
+        raise DataError(f"{ref.path}: not a readable image ({reason(error)})") from error

@@ -10,8 +10,8 @@ import numpy as np
 
 from hilum.errors import DataError
 from hilum.formats.atomic import write_whole
-from hilum.formats.base import Format, Header, Opened, chosen_frame, place, reason, smallest_type
-from hilum.formats.png import drop_opaque, one_value
+from hilum.formats.base import Format, Header, Opened, chosen_frame, inverted, place, reason, smallest_type
+from hilum.formats.png import ORIENTATION, drop_opaque, one_value, orientation_fact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,8 @@ FRAMES, CHANNELS, SAMPLES, ROWS, COLUMNS, PAGES = "T", "C", "S", "Y", "X", "ZIQ"
 PALETTE, ALPHA = 3, (1, 2)
 """Codes of TIFF: pixels are entries of a colour table; a sample is transparency."""
 
-READ = {0: "MINISWHITE", 1: "MINISBLACK", 2: "RGB", PALETTE: "PALETTE", 6: "YCBCR"}
+WHITE_IS_ZERO = 0
+READ = {WHITE_IS_ZERO: "MINISWHITE", 1: "MINISBLACK", 2: "RGB", PALETTE: "PALETTE", 6: "YCBCR"}
 """Colour models by their code. YCbCr is read from JPEG only, whose decoder turns it into RGB."""
 
 JPEG_COMPRESSIONS = (6, 7)
@@ -40,8 +41,8 @@ JPEG_COMPRESSIONS = (6, 7)
 def open_tiff(ref: ImageRef) -> Opened:
     """A picture, or a stack of pages of one size, with its header read; values are as they stand in the file.
 
-    Raises DataError for a broken file, pages of several sizes, colour models other than greys and RGB, and
-    transparency that is in use.
+    Where white is 0, images are turned round, so that larger is brighter; labels are not. Raises DataError for a broken
+    file, pages of several sizes, colour models other than greys and RGB, and transparency that is in use.
     """
     with _file(ref.path) as file:
         series, page = _series(ref.path, file), file.pages[0]
@@ -49,6 +50,7 @@ def open_tiff(ref: ImageRef) -> Opened:
         _check_colours(ref.path, page)
         palette = page.colormap if int(page.photometric) == PALETTE else None
         alpha = any(int(code) in ALPHA for code in page.extrasamples)
+        white_is_zero, bits = int(page.photometric) == WHITE_IS_ZERO, page.bitspersample
         facts = _facts(page)
     sizes = {letter: int(size) for letter, size in zip(axes, shape, strict=True)}
     pages = [letter for letter in sizes if letter in PAGES]
@@ -70,7 +72,9 @@ def open_tiff(ref: ImageRef) -> Opened:
         return array if ref.index is None or frames == 1 else array[ref.index : ref.index + 1]
 
     def voxels() -> Array:
-        return stored() if palette is None else (palette[:, stored()[0]] >> 8).astype(np.uint8)
+        if palette is not None:
+            return (palette[:, stored()[0]] >> 8).astype(np.uint8)
+        return inverted(stored(), bits) if white_is_zero else stored()
 
     header = Header(grid, channels, chosen_frame(ref, frames), dtype.name, facts)
     return Opened(header, voxels, lambda: one_value(ref.path, stored()))
@@ -113,15 +117,20 @@ def _series(path: Path, file: Any) -> Any:
 def _check_colours(path: Path, page: Any) -> None:
     code = int(page.photometric)
     if code not in READ or (READ[code] == "YCBCR" and int(page.compression) not in JPEG_COMPRESSIONS):
-        raise DataError(f"{path}: colour model {page.photometric.name}, expected greys or RGB: convert the file first")
+        name = getattr(page.photometric, "name", code)
+        raise DataError(f"{path}: colour model {name}, expected greys or RGB: convert the file first")
+    if code == WHITE_IS_ZERO and page.dtype is not None and page.dtype.kind == "f":
+        raise DataError(f"{path}: white is 0, and floating point has no highest value for black: invert the file first")
 
 
 def _facts(page: Any) -> Mapping[str, str]:
-    """photometric (how shades are meant), bits; resolution as the file has it, which often is the printer's."""
+    """photometric (how shades are meant), bits; resolution as the file has it, which often is the printer's; and
+    orientation_tag where the picture is meant to be turned.
+    """
     facts = {"photometric": READ[int(page.photometric)], "bits": str(page.bitspersample)}
     if "XResolution" in page.tags:
         facts["resolution"] = "/".join(str(number) for number in page.tags["XResolution"].value)
-    return facts
+    return {**facts, **orientation_fact(page.tags.valueof(ORIENTATION))}
 
 
 def _values(path: Path) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hilum.case import Cohort
 from hilum.data.audit import Audit, audit
 from hilum.data.index import Index
-from hilum.data.seen import read_seen, seen_before
+from hilum.data.seen import Seen, incomparable, read_seen, seen_before
 from hilum.data.splits.base import Split
 from hilum.errors import Finding
 from hilum.experiment import Experiment
@@ -33,6 +33,12 @@ def look_for_copies(
     return done
 
 
+def seen_in(folder: Path) -> list[Seen]:
+    """The images that a run was trained or chosen on. Raises CheckpointError for a folder that holds no such run."""
+    run = open_run(folder)
+    return read_seen(run.seen, sha256=run.read_json(run.provenance).get("seen_sha256"))
+
+
 def seen_by_others(experiment: Experiment, split: Split, runs: Sequence[Path]) -> Iterator[Finding]:
     """An error for each case of val and test that one of these runs was trained or chosen on.
 
@@ -40,8 +46,9 @@ def seen_by_others(experiment: Experiment, split: Split, runs: Sequence[Path]) -
     """
     scored = [*split.part("val"), *split.part("test")]
     for folder in runs:
-        run = open_run(folder)
-        seen = read_seen(run.seen, sha256=run.read_json(run.provenance).get("seen_sha256"))
+        seen = seen_in(folder)
+        if said := incomparable(seen):
+            yield Finding("warning", "hashes not comparable", file=str(folder), fix=said)
         for finding in seen_before(scored, seen, cache=experiment.data.cache):
             fix = "give both runs one split (data.split={kind: predefined, file: split.csv}), or leave the case out"
             yield replace(finding, kind="seen by another run", fix=fix)

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from hilum import __version__
-from hilum.data.cache import contents, prune
+from hilum.data.cache import TAG, contents, is_marked, prune
 from hilum.data.hashes import Hashes
 from hilum.data.parallel import usable_cores
 from hilum.errors import DataError
@@ -38,7 +38,7 @@ def examine(caches: tuple[Path, ...]) -> dict[str, Section]:
 
 
 def described_cache(folder: Path) -> Section:
-    """How many prepared cases a folder holds, how large they are, and when they were used."""
+    """How many prepared cases a folder holds, how large they are, what else there is, and when they were used."""
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     free = {"free on its disk": _size(shutil.disk_usage(there).free)}
     if not folder.is_dir():
@@ -47,6 +47,9 @@ def described_cache(folder: Path) -> Section:
     section = {"prepared cases": f"{len(found.cases)}, {_size(sum(entry.num_bytes for entry in found.cases))}"}
     if found.cases:
         section["used"] = f"first {_when(found.cases[0].used_s)}, last {_when(found.cases[-1].used_s)}"
+    if found.remembered:
+        size = _size(sum(entry.num_bytes for entry in found.remembered))
+        section["looks and fitted settings"] = f"{len(found.remembered)}, {size}"
     if found.leftovers:
         size = _size(sum(entry.num_bytes for entry in found.leftovers))
         section["incomplete files"] = f"{len(found.leftovers)}, {size}: being written, or left by a run that was killed"
@@ -56,10 +59,15 @@ def described_cache(folder: Path) -> Section:
 def clear(folder: Path, *, keep_gb: float | None = None) -> str:
     """Delete what killed runs left and, beyond `keep_gb`, what was not used for longest; says what was done.
 
-    Raises DataError where there is no such folder.
+    Raises DataError where there is no such folder, or for one that hilum did not make.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder of prepared cases; name it with --cache FOLDER")
+    if not is_marked(folder):
+        raise DataError(
+            f"{folder}: has no {TAG} of hilum, so it was not made to hold prepared cases alone: nothing was deleted; "
+            "name another folder with --cache FOLDER, or delete by hand what is not needed"
+        )
     gone = prune(folder, bound_bytes=None if keep_gb is None else int(keep_gb * GIB))
     forgotten = Hashes(folder).forget_missing()
     size = _size(sum(entry.num_bytes for entry in gone))

@@ -1,16 +1,18 @@
-"""What a training step costs, in memory and time, told from the network's layers without running it in full."""
+"""What training costs in memory and arithmetic, told from the network's layers without running it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hilum.formats.reading import read_header
+from hilum.inference.restore import SLAB_NUMBERS
 from hilum.networks.base import NetworkConfig
+from hilum.pipeline.study import Study
 from hilum.problem import Problem
 from hilum.runtime import DTYPES, Precision, Runtime
 
@@ -18,13 +20,15 @@ FIXED_BYTES = 128 * 2**20
 """What the first step loads whatever the network: kernels, optimizer code, buffers (110 to 200 MiB were measured)."""
 COPIES_OF_WEIGHTS = 4
 """Weights, gradients and the two running means of Adam, in float32."""
+PROCESS_BYTES = 400 * 2**20
+"""Python with torch and all else that training loads, on a CPU (330 to 450 MiB were measured)."""
+SLAB_COPIES = 4
+"""Of the probabilities of a slab on the image's own grid: background and classes apart, together, being decided on,
+and the places where they are sampled."""
+LABEL_BYTES = 24
+"""Bytes for each voxel of an image while it is scored: labels, masks, and the distances to their surfaces."""
 PASSING = 1.5
 """Work space and gradients on their way, as a multiple of the layer with the most input and output."""
-PROBE_MULTIPLY_ADDS = 2e9
-"""Arithmetic of the forward pass of the step that is timed: enough to be measured, little enough to be quick."""
-SHORTEST = 16
-"""No axis of the image that is timed is shorter, since layers of a few voxels run at another speed."""
-TIMED_STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -69,44 +73,41 @@ def step_cost(
     return StepCost(parameters, counter.get_total_flops() // 2, round(memory))
 
 
-def step_seconds(
-    network: NetworkConfig, problem: Problem, *, size: tuple[int, ...], batch_size: int, runtime: Runtime
-) -> float:
-    """About how long a step takes on this machine: a small one is timed and scaled by the arithmetic.
+def validation_bytes(problem: Problem, *, prepared: tuple[int, ...], source: tuple[int, ...]) -> int:
+    """Memory for scoring one whole case of a segmentation, `prepared` and `source` its shape on the two grids.
 
-    Loss, optimizer and augmentation come on top. Raises ConfigError where the network does not suit the problem.
+    The image with and without padding, the probabilities of all its voxels, those of a slab on the image's own grid,
+    and the labels there. A classification takes less than its training steps: 0.
     """
-    precision = runtime.precision
-    whole = step_cost(network, problem, size=size, batch_size=batch_size, precision=precision).multiply_adds
-    small, part = size, whole / batch_size
-    while part > PROBE_MULTIPLY_ADDS and (smaller := _smaller(network, small)) is not None:
-        small = smaller
-        tried = problem.resized(len(small), small)
-        part = step_cost(network, tried, size=small, batch_size=1, precision=precision).multiply_adds
-    count = min(batch_size, max(2, round(PROBE_MULTIPLY_ADDS / part)))  # batch norm needs two where little is left
-    model = runtime.place(network.build(problem.resized(len(small), small))).train()
-    images = torch.zeros(count, problem.num_channels, *small, device=runtime.device)
-    seconds = math.inf
-    for _ in range(1 + TIMED_STEPS):
-        start = perf_counter()
-        with runtime.autocast():
-            logits = model(images)
-            total = sum(each.float().sum() for each in (logits if network.gives_several else (logits,)))
-        total.backward()
-        float(total.detach())  # waits for a device that works on its own
-        seconds = min(seconds, perf_counter() - start)
-    return seconds * whole / (part * count)
+    if problem.kind == "classification":
+        return 0
+    voxels, own = math.prod(prepared), math.prod(source)
+    numbers = (2 * problem.num_channels + problem.num_outputs) * voxels
+    numbers += SLAB_COPIES * min(SLAB_NUMBERS, problem.num_outputs * own)
+    return 4 * numbers + LABEL_BYTES * own
 
 
-def _smaller(network: NetworkConfig, size: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Half the image along its longest axis that the network lets be halved; None where it lets none."""
-    if network.needs_size:
-        return None
-    for axis in sorted(range(len(size)), key=lambda axis: -size[axis]):
-        halved = tuple(length // 2 if other == axis else length for other, length in enumerate(size))
-        if size[axis] % 2 == 0 and min(halved) >= SHORTEST and not network.size_faults(halved):
-            return halved
-    return None
+def run_bytes(step: StepCost, validation: int = 0, *, cases: int = 0, device: str = "cpu") -> int:
+    """The highest memory of a whole run: of its process on a CPU, else of what lies on the device.
+
+    `validation` is what scoring a case takes, which never happens during a step; `cases` what all prepared images take,
+    which stay in memory or are mapped.
+    """
+    scoring = COPIES_OF_WEIGHTS * 4 * step.parameters + validation
+    return (PROCESS_BYTES + cases if device == "cpu" else 0) + max(step.memory_bytes, scoring)
+
+
+def study_bytes(study: Study, runtime: Runtime) -> int:
+    """The highest memory of a run of this study, by its first training case and its first of the validation part."""
+    experiment, problem = study.experiment, study.problem
+    size, batch_size = study.frame.shape, experiment.data.batch_size
+    step = step_cost(experiment.network, problem, size=size, batch_size=batch_size, precision=runtime.precision)
+    each, validation = study.store.get(study.split.part("train")[0]).image.nbytes, 0
+    cases = min(len(study.learnt_from) * each, int(experiment.data.memory_gb * 2**30))
+    for case in study.split.part("val")[:1]:
+        prepared = study.store.get(case).image.shape[1:]
+        validation = validation_bytes(problem, prepared=prepared, source=read_header(case.files[0]).grid.shape)
+    return run_bytes(step, validation, cases=cases, device=runtime.device.type)
 
 
 class _Kept:

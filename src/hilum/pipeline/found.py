@@ -7,15 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hilum.data.findings import arranged, counted, grouped, severe, strict, text_of
+from hilum.data.splits.base import SHARED
 from hilum.errors import ConfigError, DataError, Fault, Finding, HilumError
 from hilum.yaml_text import Document, Location
 
 KEYS: dict[str, Location] = {
     "label values without a class": ("task", "classes"),
     "class unknown": ("task", "classes"),
+    "class without a case": ("task", "classes"),
     "does not fit": ("data",),
     "unusable case": ("data",),
     "duplicate in two parts": ("data", "split"),
+    SHARED: ("data", "split"),
 }
 """The key that a kind of finding belongs to; all others belong to the source."""
 SOURCE: Location = ("data", "source")
@@ -46,6 +49,15 @@ class Found:
     def wrong(self) -> bool:
         """Whether there is any error."""
         return bool(self.faults or severe(self.findings))
+
+    @property
+    def all(self) -> list[Finding]:
+        """The findings and, as findings, the faults of the configuration."""
+        faults = [
+            Finding("error", "configuration", file=fault.where, received=f"{fault.field}: {fault.message}")
+            for fault in self.faults
+        ]
+        return [*faults, *self.findings]
 
     @property
     def warnings(self) -> list[Finding]:

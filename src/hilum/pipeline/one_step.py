@@ -1,17 +1,22 @@
-"""A few real steps of training, to see that they work and what they cost in time and memory."""
+"""A few real steps of training and a case of validation, to see that they work and what time and memory they cost."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
 
 import torch
+from torch import nn
 
 from hilum.augment.augmenter import Augmenter
 from hilum.errors import HilumError
+from hilum.pipeline.session import validated
 from hilum.pipeline.study import Study
-from hilum.runtime import forget_peak_memory, peak_memory_bytes, seed_weights
+from hilum.pipeline.validate import TOGETHER, Validation
+from hilum.runtime import Runtime, forget_peak_memory, peak_memory_bytes, seed_weights
+from hilum.training.interrupt import StopRequest
 
 STEPS = 3
 ENOUGH_S = 5.0
@@ -20,11 +25,15 @@ ENOUGH_S = 5.0
 
 @dataclass(frozen=True)
 class StepTrial:
-    """What steps of training cost: time with all that is waited for, and the highest memory of process or device."""
+    """What steps of training cost: time with all that is waited for, and the highest memory of process or device.
+
+    `validation_s` is the time that the cases of a validation take, by that of the first.
+    """
 
     parameters: int
     loss: float
     step_s: float
+    validation_s: float
     memory_bytes: int
     device: str
     steps_per_epoch: int
@@ -71,7 +80,24 @@ def try_steps(study: Study) -> StepTrial:
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         loss=value,
         step_s=sum(counted) / len(counted),
+        validation_s=_validation_seconds(study, runtime, model, loss),
         memory_bytes=peak_memory_bytes(runtime.device),
         device=str(runtime.device),
         steps_per_epoch=batches.steps_per_epoch,
     )
+
+
+def _validation_seconds(study: Study, runtime: Runtime, model: nn.Module, loss: nn.Module) -> float:
+    """Seconds that validation takes, by one case of a segmentation or some of a classification; 0 without val part."""
+    cases = validated(study)
+    few = cases[: 1 if study.problem.kind == "segmentation" else TOGETHER]
+    if not few:
+        return 0.0
+    validation, seconds = Validation(study, runtime, StopRequest(), study.dataset(few)), math.inf
+    for _ in range(2):  # the first one warms up, where that does not take long
+        start = perf_counter()
+        validation.scores(model, loss)
+        seconds = min(seconds, perf_counter() - start)
+        if seconds > ENOUGH_S:
+            break
+    return seconds * len(cases) / len(few)

@@ -12,16 +12,18 @@ from time import perf_counter
 import numpy as np
 
 from hilum.case import Case
+from hilum.data.audit.looks import looks_of
 from hilum.data.hashes import Hashes
+from hilum.data.index.headers import frames_finding
 from hilum.data.modalities import MODALITIES, modalities
-from hilum.data.seen import read_seen, refuse_seen
+from hilum.data.seen import Seen, incomparable, read_seen, refuse_seen
 from hilum.errors import DataError
-from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.inference.inputs import find_inputs
 from hilum.inference.predictor import Predictor
 from hilum.pipeline.restore import restore
 from hilum.run import open_run, write_text
+from hilum.sources.base import listed
 from hilum.training.interrupt import StopRequest
 
 Say = Callable[[str], None]
@@ -60,10 +62,11 @@ def predict(
     run = open_run(Path(folder))
     restored = restore(run, overrides)
     cases = find_inputs(Path(source), restored.problem.channels, frames=restored.facts["frames"])
+    compared: set[str] = set()
     if check_leakage:
         seen = read_seen(run.seen, sha256=run.read_json(run.provenance).get("seen_sha256"))
         refuse_seen(cases, seen, cache=restored.experiment.data.cache)
-        say(f"no leakage: none of {len(cases)} cases is one of the {len({row.case_id for row in seen})} that it saw")
+        compared = _compared(cases, seen, cache=restored.experiment.data.cache, say=say)
     predictor = restored.predictor(restored.experiment.runtime.start(alone=True))
     target = _output_folder(Path(output), Path(source), cases)
     for note in restored.notes:
@@ -75,7 +78,7 @@ def predict(
             start = perf_counter()
             try:
                 row = _predict_case(case, predictor, target)
-                checked: Row = {"seen": "no"} if check_leakage else {}
+                checked: Row = {"seen": "no" if case.id in compared else "unknown"} if check_leakage else {}
                 results.append({**row, **checked, "seconds": round(perf_counter() - start, 3)})
                 state = "done"
             except _Failed as failure:
@@ -94,6 +97,25 @@ def predict(
     tables = [str(target / name) for name, rows in (("results.csv", results), ("failures.csv", failures)) if rows]
     say(f"{len(results)} predicted, {len(failures)} failed; see {' and '.join(tables)}")
     return Batch(tuple(results), tuple(failures))
+
+
+def _compared(cases: Sequence[Case], seen: Sequence[Seen], *, cache: Path | None, say: Say) -> set[str]:
+    """Ids of the cases whose voxels could be compared with what was seen; says how many, and names the others."""
+    if said := incomparable(seen):
+        say(f"warning: {said}")
+        say(f"no identical ids or patients among {len(cases)} cases; voxels were not compared")
+        return set()
+    looks = looks_of([ref for case in cases for ref in case.files], cache=cache)
+    told = {ref for ref, look in looks.items() if look.thumbnail is not None}
+    compared = {case.id for case in cases if told.intersection(case.files)}
+    say(f"no identical voxels, ids or patients among the {len(compared)} compared")
+    others = [case.id for case in cases if case.id not in compared]
+    if others:
+        say(f"only ids and patients of {len(others)}, which cannot be read or have no contrast: {listed(others)}")
+    blank = sorted({row.case_id for row in seen if not row.voxels})
+    if blank:
+        say(f"only ids and patients are known of {len(blank)} cases that the network has seen: {listed(blank)}")
+    return compared
 
 
 def _output_folder(target: Path, source: Path, cases: Sequence[Case]) -> Path:
@@ -121,7 +143,7 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
             raise DataError("has no image at all")
         images = {(ref.path, ref.key): ref for ref in case.files}  # frames of one file count once
         digest = " ".join(Hashes(None).of_image(ref) for ref in images.values())
-        _refuse_more_frames(case)
+        _refuse_other_frames(case)
         image = predictor.read(case.images)
         if predictor.problem.dims == 3 and image.grid.shape[2] == 1:
             raise DataError("is a single slice, this network takes volumes")
@@ -153,11 +175,10 @@ def _predict_case(case: Case, predictor: Predictor, target: Path) -> Row:
     }
 
 
-def _refuse_more_frames(case: Case) -> None:
-    """Raise DataError where a 4-D file holds other frames than the network's channels."""
-    frames = read_header(case.files[0]).frames
-    if case.files[0].index is not None and case.files[0].key is None and frames != len(case.files):
-        raise DataError(f"{case.files[0].path}: holds {frames} frames, this network takes {len(case.files)}")
+def _refuse_other_frames(case: Case) -> None:
+    finding = frames_finding(case)
+    if finding is not None:
+        raise DataError([finding])
 
 
 def _write_tables(target: Path, results: Sequence[Row], failures: Sequence[Row]) -> None:

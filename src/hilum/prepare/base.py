@@ -50,9 +50,9 @@ class PrepareConfig(Component, family="prepare"):
         """
         raise NotImplementedError
 
-    def fitted_to(self, measured: Sequence[Any]) -> Self:
+    def fitted_to(self, measured: Sequence[Any], *, num_channels: int) -> Self:
         """The step with its settings found: from what was measured, or from the grids, in the order of the case ids.
 
-        Raises DataError where nothing can be found.
+        `num_channels` is how many there have to be at least. Raises DataError where nothing can be found.
         """
         raise NotImplementedError

@@ -111,7 +111,7 @@ class DatasetZscoreConfig(PrepareConfig, kind="dataset_zscore"):
             for number, values in zip(channels, voxels, strict=True)
         }
 
-    def fitted_to(self, measured: Sequence[dict[int, ChannelMeasure]]) -> Self:
+    def fitted_to(self, measured: Sequence[dict[int, ChannelMeasure]], *, num_channels: int) -> Self:
         """The step with ranges, means and standard deviations of the voxels measured.
 
         Raises DataError where a channel has none.
@@ -122,9 +122,9 @@ class DatasetZscoreConfig(PrepareConfig, kind="dataset_zscore"):
                 "preparation 'dataset_zscore' found no voxel inside a structure in the training part: "
                 "set 'inside' to false to measure everywhere"
             )
-        if known != set(range(len(known))):
-            absent = min(set(range(max(known))) - known)
-            raise DataError(f"preparation 'dataset_zscore' found no training case that has channel {absent}")
+        absent = sorted(set(range(num_channels)) - known)
+        if absent:
+            raise DataError(f"preparation 'dataset_zscore' found no training case that has channel {absent[0]}")
         ranges = [self._range([case[number] for case in measured if number in case]) for number in sorted(known)]
         return self.model_copy(update={"fitted": tuple(ranges)})
 

@@ -45,7 +45,7 @@ class SpacingConfig(PrepareConfig, kind="spacing"):
         """Whether the median has yet to be found."""
         return self.mm == "median"
 
-    def fitted_to(self, measured: Sequence[Grid]) -> Self:
+    def fitted_to(self, measured: Sequence[Grid], *, num_channels: int) -> Self:
         """The step with the voxel size that suits these grids; raises DataError where one of them is in pixels."""
         if any(grid.unit != "mm" for grid in measured):
             raise DataError("preparation 'spacing' received an image without voxel size in mm: use 'resize' instead")

@@ -8,13 +8,13 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hilum.case import Case, Cohort, ImageRef
+from hilum.case import Case, Cohort, ImageRef, natural_order
 from hilum.errors import DataError, Finding, nearest
 from hilum.settings import Settings
 from hilum.sources.base import SourceConfig, listed, make_cohort
 from hilum.sources.bids_names import BidsName, Wanted, agrees, image_files, parse_wanted, read_name, shared_out
 from hilum.sources.bids_people import People, read_people
-from hilum.sources.files import natural, subfolders
+from hilum.sources.files import subfolders
 
 Session = tuple[str, str]
 """A participant and a session, as in (sub-01, ses-2); the session is empty where there is none."""
@@ -90,7 +90,7 @@ class BidsConfig(SourceConfig, kind="bids"):
         masks = self._masks(findings)
         cases = [
             self._described(case, people, findings)
-            for who in sorted(found, key=natural)
+            for who in sorted(found, key=natural_order)
             for case in self._cases(who, found[who], masks.get(who, ()), findings)
         ]
         if not cases:
@@ -184,7 +184,7 @@ def _runs(chosen: Sequence[Runs]) -> list[str]:
     """The runs that a session has: the numbered ones, and one without number where nothing else is there."""
     numbered = {run for found in chosen for run in found if run}
     bare = any("" in found and len(found) > 1 for found in chosen) or (not numbered and any(chosen))
-    return sorted(numbered | ({""} if bare else set()), key=natural)
+    return sorted(numbered | ({""} if bare else set()), key=natural_order)
 
 
 def _pick(found: Runs, run: str, case_id: str, findings: list[Finding]) -> ImageRef | None:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hilum.case import ImageRef
-from hilum.errors import DataError
+from hilum.case import ImageRef, natural_order
+from hilum.errors import DataError, Finding
 from hilum.formats import dicom
 from hilum.formats.reading import format_of, is_image, stem
 
@@ -31,19 +31,20 @@ PART_FOLDERS = {
 }
 """Names of folders that hold an official part, and the part."""
 
+NO_PICTURES = {
+    *(".txt", ".md", ".rst", ".html", ".pdf", ".log", ".csv", ".tsv", ".xlsx", ".xml", ".json", ".yaml", ".yml"),
+    *(".raw", ".zraw", ".img", ".bval", ".bvec", ".db", ".ini", ".py", ".sh"),
+}
+"""Suffixes of files beside images that are expected to be none: texts, tables, and voxels that a header names."""
+
 AFFIX = r"(?:masks?|segs?|segmentations?|labels?|gt|groundtruth|ground_truth|annotations?|images?|img|0000)"
 ENDING = re.compile(rf"[_\-. ]{AFFIX}$", re.IGNORECASE)
 BEGINNING = re.compile(rf"^{AFFIX}[_\-. ]", re.IGNORECASE)
 
 
-def natural(path: object) -> list[tuple[int, str | int]]:
-    """What names are sorted by, so that slice-2 comes before slice-10."""
-    return [(0, int(piece)) if piece.isdigit() else (1, piece) for piece in re.split(r"(\d+)", str(path)) if piece]
-
-
 def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder, hidden ones and leftovers of archives left out, in natural order."""
-    return sorted((path for path, is_folder in _entries(folder) if is_folder), key=natural)
+    return sorted((path for path, is_folder in _entries(folder) if is_folder), key=natural_order)
 
 
 def images_in(folder: Path) -> list[ImageRef]:
@@ -54,7 +55,7 @@ def images_in(folder: Path) -> list[ImageRef]:
     files = [path for path, is_folder in _entries(folder) if not is_folder and is_image(path)]
     plain = [ImageRef(path) for path in files if format_of(path) is not dicom.FORMAT]
     series = [info.ref for info in dicom.series_in(folder)] if len(plain) < len(files) else []
-    return sorted([*plain, *series], key=natural)
+    return sorted([*plain, *series], key=natural_order)
 
 
 def images_under(folder: Path) -> list[ImageRef]:
@@ -62,7 +63,16 @@ def images_under(folder: Path) -> list[ImageRef]:
 
     Raises DataError where a DICOM file is broken.
     """
-    return sorted((image for inner in walk(folder) for image in images_in(inner)), key=natural)
+    return sorted((image for inner in walk(folder) for image in images_in(inner)), key=natural_order)
+
+
+def unread(folder: Path) -> Iterator[Finding]:
+    """A warning for each file in a folder and below it that may well be a picture, of a format that is not read."""
+    for inner in walk(folder):
+        for path, is_folder in sorted(_entries(inner)):
+            if not (is_folder or is_image(path) or path.suffix.lower() in NO_PICTURES or not path.suffix):
+                expected = "an image of a format that hilum reads"
+                yield Finding("warning", "other file", "", str(path), path.name, expected, "it is left out: convert it")
 
 
 def walk(folder: Path) -> Iterator[Path]:

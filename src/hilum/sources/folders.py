@@ -7,11 +7,11 @@ from typing import Self
 
 from pydantic import model_validator
 
-from hilum.case import Case, Cohort, ImageRef
+from hilum.case import Case, Cohort, ImageRef, natural_order
 from hilum.errors import DataError, Finding, nearest
 from hilum.formats.reading import is_image
 from hilum.sources.base import SourceConfig, channel_names, listed, make_cohort
-from hilum.sources.files import PART_FOLDERS, id_of, images_in, images_under, match, natural, part_of, subfolders, walk
+from hilum.sources.files import PART_FOLDERS, id_of, images_in, images_under, match, part_of, subfolders, unread, walk
 from hilum.sources.patients import PatientsConfig
 
 
@@ -111,6 +111,7 @@ class FoldersConfig(SourceConfig, kind="folders"):
                     _case(ref, self.root, label=folder.name, part=part_of([base.name]) if parts else None)
                     for ref in images_under(folder)
                 ]
+                findings += unread(folder)
         if not cases:
             findings.append(
                 Finding("error", "no image", file=str(self.root), expected="a folder for each class with images in it")
@@ -133,7 +134,7 @@ class FoldersConfig(SourceConfig, kind="folders"):
                     cases.append(Case(case_id, "", (ref,), drawn[names[0]], part))
                 else:
                     findings.append(_unmatched(ref, [drawn[other] for other in names], masks, drawn))
-            findings += _left_over(drawn, matched, found, images)
+            findings += [*_left_over(drawn, matched, found, images), *unread(images), *unread(masks)]
         return Found(cases, findings)
 
     def _places(self) -> list[tuple[Path, Path]]:
@@ -182,7 +183,7 @@ class FoldersConfig(SourceConfig, kind="folders"):
             images = tuple(refs[0] if refs else None for refs in chosen.values())
             metadata = {"folder": "/".join(outer[:-1])} if len(outer) > 1 else {}
             cases.append(Case("_".join(outer), "", images, masks[0], part_of(outer[:-1]), metadata))
-        return Found(sorted(cases, key=lambda case: natural(case.id)), findings)
+        return Found(sorted(cases, key=lambda case: natural_order(case.id)), findings)
 
 
 def _case(ref: ImageRef, root: Path, *, label: str, part: str | None) -> Case:
@@ -236,7 +237,7 @@ def _left_over(
 
 def _chosen(folder: Path, pattern: str) -> list[ImageRef]:
     """The images in a folder that a pattern fits, in natural order."""
-    return [ImageRef(path) for path in sorted(folder.glob(pattern), key=natural) if is_image(path)]
+    return [ImageRef(path) for path in sorted(folder.glob(pattern), key=natural_order) if is_image(path)]
 
 
 def _ambiguous(folder: Path, name: str, pattern: str, refs: Sequence[ImageRef]) -> Finding:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hilum.case import ImageRef
+from hilum.case import ImageRef, natural_order
 from hilum.errors import DataError
 from hilum.formats.reading import format_of, read_header
-from hilum.sources.files import PART_FOLDERS, id_of, images_in, images_under, match, natural, subfolders, walk
+from hilum.sources.files import PART_FOLDERS, id_of, images_in, images_under, match, subfolders, walk
 from hilum.sources.layout_classes import classes_of
 from hilum.sources.layout_masks import is_mask, look_at_masks
 from hilum.sources.layout_patients import guess_patients
@@ -63,7 +63,7 @@ def _matched(root: Path, images: Path, masks: Path) -> Iterator[Layout]:
     if not together:
         return
     seen = look_at_masks([drawn[matched[name][0]] for name in together])
-    patients = guess_patients(root, [*found], [found[name] for name in sorted(found, key=natural)])
+    patients = guess_patients(root, [*found], [found[name] for name in sorted(found, key=natural_order)])
     doubts = [*patients.doubts, *seen.doubts]
     if len(together) < len(found):
         doubts.append(f"{len(found) - len(together)} images without a mask, which are left out")

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hilum.case import Case, Cohort, ImageRef
+from hilum.case import Case, Cohort, ImageRef, natural_order
 from hilum.errors import DataError, Finding, nearest
 from hilum.formats.reading import read_header
 from hilum.sources.base import SourceConfig, make_cohort
-from hilum.sources.files import natural
 from hilum.sources.labels import DeclaredLabels, nnunet_labels, read_description
 from hilum.sources.patients import PatientsConfig
 
@@ -55,7 +54,7 @@ class NnunetConfig(SourceConfig, kind="nnunet"):
             images, labels = _from_folders(self.root, description, findings)
         else:
             images, labels = _from_list(self.root, description.listed, description)
-        names = [name for name in sorted(images, key=natural) if name in labels]
+        names = [name for name in sorted(images, key=natural_order) if name in labels]
         findings += _unpaired(images, labels, self.root / "labelsTr")
         findings += _counted(description, len(names))
         stacked = _channels_in_one_file(images, description)
@@ -81,7 +80,7 @@ def _read(path: Path) -> Description:
     names = content.get("channel_names")
     if (
         not isinstance(names, dict)
-        or sorted(names, key=natural) != [str(number) for number in range(len(names))]
+        or sorted(names, key=natural_order) != [str(number) for number in range(len(names))]
         or not names
         or not all(isinstance(name, str) and name for name in names.values())
     ):
@@ -122,7 +121,7 @@ def _from_folders(root: Path, description: Description, findings: list[Finding])
 
 def _ending_in(folder: Path, ending: str, findings: list[Finding]) -> Iterator[tuple[Path, str]]:
     """The files of the announced suffix and their names without it; others are added to the findings."""
-    for path in sorted(folder.iterdir(), key=natural):
+    for path in sorted(folder.iterdir(), key=natural_order):
         if path.name.startswith(".") or path.is_dir():
             continue
         if path.name.endswith(ending):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -17,6 +20,28 @@ class Interrupted(Exception):  # noqa: N818 (an event, not an error)
 
     def __str__(self) -> str:
         return signal.Signals(self.args[0]).name
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """End the process at Ctrl-C within a `with` statement that loads libraries, where nothing can be left half done.
+
+    The usual KeyboardInterrupt is dropped by torch where it falls into the loading of its parts, or aborts them.
+    """
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        os.write(sys.stderr.fileno(), b"interrupted\n")
+        os._exit(128 + signum)
+
+    try:
+        before = signal.signal(signal.SIGINT, leave)
+    except ValueError:  # not in the main thread: the caller's own handling stays
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class StopRequest:

@@ -50,10 +50,11 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def audited() -> Audited:
-    """The audit of cases of the classes x and y, all in train unless a split is given."""
+    """The audit of cases of the classes that they have, all in train unless a split is given."""
 
     def done(cases: Sequence[Case], parts: Split | None = None, *, dims: int = 2, cache: Path | None = None) -> Audit:
-        problem = Problem("classification", dims, ("image",), ("x", "y"), (("x",), ("y",)))
+        classes = tuple(sorted({str(case.label) for case in cases}))
+        problem = Problem("classification", dims, ("image",), classes, tuple((name,) for name in classes))
         return audit(Cohort(tuple(cases), ("image",)), parts or Split({"train": tuple(cases)}), problem, cache=cache)
 
     return done

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from scipy.stats import binom
 
-from hilum.case import Case
-from hilum.data.audit.confounding import counts, label_findings, part_findings
+from hilum.case import Case, ImageRef
+from hilum.data.audit.columns import columns_of
+from hilum.data.audit.confounding import counts, label_findings, not_compared, part_findings
+from hilum.formats.base import Header
+from hilum.volume import Grid
 
 Table = dict[str, dict[str, str]]
 
@@ -117,3 +122,38 @@ def test_uneven_parts_are_reported() -> None:
     assert finding.kind == "parts differ"
     assert "A 20 % of test, 100 % of train" in finding.received
     assert not list(part_findings(cases, dict.fromkeys(parts, "train"), {"site": site}))
+
+
+def two_classes(patients: int) -> list[Case]:
+    return [Case(str(index), str(index), (), "ab"[index % 2]) for index in range(patients)]
+
+
+def test_a_measurement_of_few_values_is_compared() -> None:
+    """Ages 20 to 28 and 60 to 68: any two patients of two classes differ in the same direction."""
+    cases = two_classes(30)
+    age = {case.id: str({"a": 20, "b": 60}[str(case.label)] + index // 2 % 9) for index, case in enumerate(cases)}
+    assert len(set(age.values())) == 18
+    (finding,) = label_findings(cases, labels(cases), {"age": age})
+    assert finding.received.startswith("age (strong: AUC 1.00, p ")
+
+
+def test_many_spacings_and_sizes_are_compared_as_numbers() -> None:
+    """Fine in one class and coarse in the other, each scan in its own way; each is told once."""
+    cases, headers = [], {}
+    for index in range(60):
+        step = 0.5 + 0.01 * (index // 2 % 13) + (index % 2)
+        ref = ImageRef(Path(f"{index}.nii"))
+        shape = (100 + index // 2 % 13, 100 + 50 * (index % 2), 30)
+        headers[ref] = Header(Grid(shape, np.diag([step, step, 2.0, 1.0])), 1, 1, "int16")
+        cases.append(Case(str(index), str(index), (ref,), "ab"[index % 2]))
+    found = [one.received for one in label_findings(cases, labels(cases), columns_of(cases, headers))]
+    assert sorted(text.split(":")[0] for text in found) == ["image size", "spacing"]
+    assert all("AUC 1.00" in text or "Cramer's V 1.00" in text for text in found)
+    assert any("voxel volume" in text for text in found)
+
+
+def test_columns_that_cannot_be_compared_are_named() -> None:
+    cases = two_classes(40)
+    text = {case.id: f"{case.id} mm" for case in cases}
+    column = {case.id: str(int(case.id) % 3) for case in cases}
+    assert not_compared(cases, {"gap": text, "site": column, "name": text}) == ["gap", "name"]

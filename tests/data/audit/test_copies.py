@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import torch
 from PIL import Image
 from scipy.ndimage import zoom
 
-from hilum.case import Case, ImageRef
-from hilum.data.audit import Audit
+from hilum.case import Case, Cohort, ImageRef
+from hilum.data.audit import Audit, audit, looks
+from hilum.data.audit.looks import Look, image_look
 from hilum.data.audit.search import orientations, turned
 from hilum.data.splits.base import Split
+from hilum.problem import Problem
 
 Write = Callable[..., Case]
 Anatomy = Callable[..., np.ndarray]
@@ -51,6 +54,7 @@ VOLUMES: dict[str, Change] = {
     "brighter": brighter,
     "flipped": lambda volume: volume[::-1, :, ::-1],
     "cropped": lambda volume: volume[2:-2, 2:, :-2],
+    "several": lambda volume: zoom(brighter(volume[1:, ::-1, 1:-2]) // 8, (0.9, 0.8, 1.2), order=1),
 }
 
 
@@ -85,6 +89,16 @@ def test_copies_of_volumes_are_found_and_nothing_else(write: Write, anatomy: Ana
     assert {frozenset(pair) for pair in named(done)} == {frozenset((whole, copy.id)) for whole, copy in planted}
     how = {frozenset((pair.first.case.id, pair.second.case.id)): pair.how for pair in done.pairs}
     assert how[frozenset(("volume-02", "flipped"))] == "turned"
+
+
+def test_progress_ends_where_it_said_it_would(write: Write, anatomy: Anatomy) -> None:
+    cases = [write(name, anatomy((34, 40), 1) + add) for name, add in (("a", np.uint8(0)), ("b", np.uint8(1)))]
+    told: list[tuple[int, int]] = []
+    problem = Problem("classification", 2, ("image",), ("x", "y"), (("x",), ("y",)))
+    parts = Split({"train": tuple(cases)})
+    done = audit(Cohort(tuple(cases), ("image",)), parts, problem, progress=lambda *counts: told.append(counts))
+    assert named(done) == {("a", "b")}
+    assert told == [(1, 2), (2, 2), (3, 3)]  # two images, then one pair
 
 
 def test_the_same_voxels_in_another_file_are_identical(
@@ -133,19 +147,72 @@ def test_of_three_equal_images_the_first_in_train_is_named(write: Write, anatomy
     assert named(audited(cases, parts)) == {("c", "a"), ("c", "b")}
 
 
+def test_equal_scans_with_unequal_masks_are_a_conflict(write: Write, tmp_path: Path, anatomy: Anatomy) -> None:
+    image, mask = anatomy((9, 10, 11), 1), np.zeros((9, 10, 11), np.uint8)
+    mask[2:4] = 1
+    other = mask.copy()
+    other[8, 9, 10] = 1  # one voxel is enough
+    cases = []
+    for name, labels in (("a", mask), ("same", mask), ("other", other)):
+        label = write(f"{name}-mask", labels).files[0]
+        cases.append(replace(write(name, image), label=label))
+    problem = Problem("segmentation", 3, ("image",), ("background", "organ"), ((0,), (1,)))
+    done = audit(Cohort(tuple(cases), ("image",)), Split({"train": tuple(cases)}), problem)
+    (conflict,) = [finding for finding in done.findings if finding.kind == "copies with different labels"]
+    assert (conflict.case, conflict.file) == ("other", str(tmp_path / "other-mask.nii"))
+    assert (conflict.received, conflict.expected) == ("another mask", "that of its copy, case a")
+
+
+def test_one_image_as_two_channels_is_told_and_a_channel_shared_by_patients_too(write: Write, anatomy: Anatomy) -> None:
+    t1, t2, again = (write(name, anatomy((30, 34), seed)).files[0] for name, seed in (("t1", 1), ("t2", 2), ("t1b", 1)))
+    twice = Case("twice", "twice", (t1, again), "x")
+    sound = Case("sound", "sound", (write("other", anatomy((30, 34), 3)).files[0], t2), "x")
+    problem = Problem("classification", 2, ("t1", "t2"), ("x",), (("x",),))
+    done = audit(Cohort((sound, twice), ("t1", "t2")), Split({"train": (sound, twice)}), problem)
+    (finding,) = [one for one in done.findings if one.case]
+    assert (finding.kind, finding.case) == ("two channels show the same", "twice")
+    assert finding.received == "the same voxels as t1.png"
+    assert finding.file == str(again)
+
+
+def test_plain_shapes_are_no_copies_of_each_other(write: Write, audited: Audited) -> None:
+    """Rods of nearly one length look alike and prove nothing; a bent one is told from its own mirror image."""
+    rods, bent = [], np.zeros((28, 28, 28), np.uint8)
+    for length in (19, 20):
+        rod = np.zeros((28, 28, 28), np.uint8)
+        rod[4 : 4 + length, 12:16, 12:16] = 255
+        rods.append(write(f"rod{length}", rod))
+    bent[4:20, 6:10, 12:16] = bent[16:20, 6:22, 12:16] = bent[18:23, 18:22, 12:24] = 255
+    again = bent.copy()
+    again[4, 6:8, 12:14] = again[19, 21, 12] = 0
+    done = audited([*rods, write("bent", bent), write("bent-again", again)], dims=3)
+    assert named(done) == {("bent", "bent-again")}
+
+
 def test_looks_are_remembered_until_the_file_changes(
-    write: Write, tmp_path: Path, anatomy: Anatomy, audited: Audited
+    write: Write, tmp_path: Path, anatomy: Anatomy, audited: Audited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looked: list[str] = []
+
+    def counted(ref: ImageRef) -> Look:
+        looked.append(ref.path.stem)
+        return image_look(ref)
+
+    monkeypatch.setattr(looks, "image_look", counted)
     cache = tmp_path / "cache"
     cache.mkdir()
     image = anatomy((30, 30), 4)
     cases = [write("a", image), write("b", image)]
     assert len(audited(cases, cache=cache).pairs) == 1
-    remembered = {file.name: file.read_bytes() for file in (cache / "looks").iterdir()}
-    assert remembered
+    assert sorted(looked) == ["a", "b"]
     assert len(audited(cases, cache=cache).pairs) == 1
+    assert sorted(looked) == ["a", "b"]
     write("b", anatomy((30, 30), 5))
     assert not audited(cases, cache=cache).pairs
+    assert sorted(looked) == ["a", "b", "b"]
+    monkeypatch.setattr(looks, "surroundings", lambda code: "other readers or libraries")
+    audited(cases, cache=cache)
+    assert sorted(looked) == ["a", "a", "b", "b", "b"]
 
 
 @pytest.mark.parametrize("axes", [2, 3])

@@ -83,3 +83,24 @@ def test_two_patients_of_two_sites_have_no_val_part_and_a_note() -> None:
     split = LeaveOneGroupOutConfig(by="site").assign([scan("a", 0, "A"), scan("b", 0, "B")], labels={})
     assert [len(split.part(part)) for part in PARTS] == [1, 0, 1]
     assert "too few patients for a val part" in split.notes[0]
+
+
+def test_spellings_of_a_group_are_one_group_with_a_note() -> None:
+    sites = ("GE", "ge", "Ge ", "Siemens", "siemens", "1.5", "15")
+    cases = [scan(f"p{number}", 0, site) for number, site in enumerate(sites * 2)]
+    runs = LeaveOneGroupOutConfig(by="site").runs(cases)
+    assert [run.run_name for run in runs] == ["group-1.5", "group-15", "group-GE", "group-Siemens"]
+    for group in (2, "GE", "ge"):
+        split = LeaveOneGroupOutConfig(by="site", group=group).assign(cases, labels={})
+        assert {case.metadata["site"].strip() for case in split.part("test")} == {"GE", "Ge", "ge"}
+        assert split.notes == ("spellings of one site count as one group: 'GE', 'Ge', 'ge'; 'Siemens', 'siemens'",)
+    values = runs[0].values(cases, labels={})["site"]
+    assert set(values.values()) == {"1.5", "15", "GE", "Siemens"}
+    with pytest.raises(SplitError, match=r"all cases have the same site \(GE\)"):
+        LeaveOneGroupOutConfig(by="site").runs(cases[:3])
+
+
+def test_a_number_in_another_spelling_has_to_be_told_from_a_position_too() -> None:
+    cases = [scan(f"p{k}", 0, f"0{k % 3 + 1}") for k in range(9)]
+    with pytest.raises(SplitError, match="1 is the name of a site and the number of another"):
+        LeaveOneGroupOutConfig(by="site", group=1).assign(cases, labels={})

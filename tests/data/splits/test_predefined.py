@@ -122,6 +122,7 @@ def test_the_folds_of_splits_final_json(tmp_path: Path) -> None:
         ({"train": ["1"]}, 0, "expected a list with"),
         ([], 0, "expected a list with"),
         ("[{", 0, "cannot be read"),
+        ("[" * 100_000, 0, "cannot be read"),
         ('[{"train": ["1"], "train": ["2"]}]', 0, "train, train: a name stands there twice"),
     ],
 )
@@ -183,3 +184,30 @@ def test_two_spellings_in_two_parts_of_a_table_are_refused(tmp_path: Path) -> No
     cases = [replace(CASES[0], patient="P1"), CASES[1], replace(CASES[2], patient="p01")]
     with pytest.raises(SplitError, match=r"P1 or p01 \(train and test\)"):
         PredefinedConfig().assign(cases, labels={})
+
+
+@pytest.mark.parametrize(
+    ("patients", "message"),
+    [
+        (("9", "9", "9", "9"), r"parts\.csv: patients in more than one part: 1, such as 9 \(test, train, val\)"),
+        (
+            ("ann", "eve", "cid", "ann"),
+            r"1 cases of .*parts\.csv have another patient in the data, such as 2 \(eve there, bob in the data\)",
+        ),
+        (("1", "2", "3", "1"), r"4 cases of .*parts\.csv .* 1 \(1 there, ann in the data\), 2 \(2 there, bob"),
+    ],
+)
+def test_the_patients_of_a_table_have_to_be_those_of_the_data(
+    tmp_path: Path, patients: tuple[str, ...], message: str
+) -> None:
+    parts = ("train", "val", "test", "train")
+    rows = [f"{case.id},{patient},{part}" for case, patient, part in zip(CASES, patients, parts, strict=True)]
+    with pytest.raises(SplitError, match=message):
+        table(tmp_path, "\n".join(["case_id,patient_id,part", *rows])).assign(CASES, labels={})
+
+
+def test_patients_of_a_table_are_compared_within_a_fold_in_any_spelling_where_they_are_given(tmp_path: Path) -> None:
+    text = "case_id,patient_id,part,fold\n1,ANN,train,0\n2,,val,0\n3,cid,test,0\n4,ann,train,0\n"
+    other = "1,ann,test,1\n2,bob,val,1\n3,cid,train,1\n4,ann,test,1\n"
+    split = table(tmp_path, text + other).model_copy(update={"fold": 0}).assign(CASES, labels={})
+    assert ids(split.part("train")) == ["1", "4"]

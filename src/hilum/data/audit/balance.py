@@ -11,20 +11,36 @@ FEW_PATIENTS = 5
 """A class with fewer patients than this in a part that is scored says little."""
 
 
-def balance_findings(parts: Mapping[str, Sequence[Case]], shown: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    """A warning for each class that a part lacks or has too few patients of; `shown` are the classes of a case id.
+def balance_findings(
+    parts: Mapping[str, Sequence[Case]], shown: Mapping[str, Sequence[str]], classes: Sequence[str]
+) -> Iterator[Finding]:
+    """An error for each of the task's classes without any case, a warning where a part has none or too few patients.
 
-    For a segmentation the classes of a case are those that its mask shows.
+    `shown` are the classes of a case id: for a segmentation those that its mask shows. A case that is not there, such
+    as one whose mask cannot be read, may show any; nothing is said of a part whose cases are all of this kind.
     """
-    classes = sorted({name for names in shown.values() for name in names})
+    all_known = all(case.id in shown for cases in parts.values() for case in cases)
+    never = {name for name in classes if all_known and not any(name in names for names in shown.values())}
+    for name in classes:
+        if name in never:
+            yield Finding(
+                "error",
+                "class without a case",
+                received=f"no case with {name} in any part",
+                expected="cases of every class of the task",
+                fix="compare task.classes with what the data call their classes, or take the class out of them",
+            )
     for part, cases in parts.items():
-        for name in classes if cases else ():
+        unknown = sum(case.id not in shown for case in cases)
+        for name in classes if len(cases) > unknown else ():
             patients = {case.patient for case in cases if name in shown.get(case.id, ())}
+            if not patients and part == "train" and name in never:
+                continue
             if not patients:
                 yield Finding(
                     "warning",
                     "class missing from a part",
-                    received=f"no patient with {name} in {part}",
+                    received=f"no patient with {name} in {part}{_but(unknown)}",
                     expected="every class in every part",
                     fix=_MISSING[part == "train"],
                 )
@@ -44,9 +60,14 @@ _MISSING = {
 }
 
 
-def described_balance(parts: Mapping[str, Sequence[Case]], shown: Mapping[str, Sequence[str]]) -> str:
+def _but(unknown: int) -> str:
+    return f" (unknown of {unknown} case{'s' if unknown > 1 else ''})" if unknown else ""
+
+
+def described_balance(
+    parts: Mapping[str, Sequence[Case]], shown: Mapping[str, Sequence[str]], classes: Sequence[str]
+) -> str:
     """Patients of each class by part, on one line: "train 60 (40 anterior, 60 posterior), val 10 (...)"."""
-    classes = sorted({name for names in shown.values() for name in names})
     told = []
     for part, cases in parts.items():
         counts = (

@@ -15,7 +15,7 @@ from hilum.formats.reading import read_header, stem
 NOTHING = "(empty)"
 """Shown for an empty cell: that a value is missing may go together with the label, too."""
 FEW_VALUES = 20
-"""A column with more different values is a number or a name, or one of many groups."""
+"""A column of numbers with more different values is a measurement; one of words names, or many groups."""
 MANY_VALUES = 200
 """A column with up to this many values names groups where they stand for ten patients each, such as sites."""
 PATIENTS_OF_MANY = 10
@@ -23,6 +23,9 @@ MEASURED = 0.9
 """The share of a column's different values that are numbers or days from which it is a measurement."""
 NOT_GROUPS = ("patient_id", "patient_name", "forms_differ_mm", "series_uid", "study_uid", "sop_uid")
 """Facts of headers that name somebody or something, or that are checked elsewhere."""
+
+MEASURED_AS = {"image size": "image size: voxels", "spacing": "spacing: voxel volume"}
+"""Facts of headers that are text, such as 1 x 1 x 3 mm: where they are no groups, the numbers within are compared."""
 
 Column = dict[str, str]
 """A value for each case id."""
@@ -47,18 +50,28 @@ def columns_of(cases: Sequence[Case], headers: Mapping[ImageRef, Header]) -> dic
         known = dict(case.metadata) | _acquisition(case, headers)
         for name, value in known.items():
             columns[name][case.id] = value or NOTHING
-    if len(set(columns.get("image size", {}).values())) <= FEW_VALUES:
-        columns.pop("voxels of the image", None)  # which would say the same again
     for column in columns.values():
         for case in cases:
             column.setdefault(case.id, NOTHING)
+    for text in MEASURED_AS:  # either the text or its numbers, which say the same
+        grouped = is_group(columns.get(text, {}), cases)
+        for name in [name for name in columns if family(name) == text and (name == text) != grouped]:
+            del columns[name]
     return {name: column for name, column in columns.items() if len(set(column.values())) > 1}
 
 
-def is_number(column: Column) -> bool:
+def family(name: str) -> str:
+    """The text that a column holds a number of, such as spacing for spacing: axis 1; any other column is its own."""
+    text = name.partition(": ")[0]
+    return text if text in MEASURED_AS else name
+
+
+def is_number(column: Column, cases: Sequence[Case]) -> bool:
     """Whether its values are numbers (or days), too many different ones to be groups; a few may be words."""
     values = set(column.values()) - {NOTHING}
-    return len(values) > FEW_VALUES and sum(_number(value) is not None for value in values) >= MEASURED * len(values)
+    if len(values) < 2 or (len(values) <= FEW_VALUES and is_group(column, cases)):
+        return False
+    return sum(_number(value) is not None for value in values) >= MEASURED * len(values)
 
 
 def numbers(column: Column) -> dict[str, float]:
@@ -98,7 +111,8 @@ def _acquisition(case: Case, headers: Mapping[ImageRef, Header]) -> Column:
     sizes = [size for size in grid.shape if size > 1] or [1]
     known = {
         "image size": " x ".join(map(str, sizes)),
-        "voxels of the image": str(prod(sizes)),
+        MEASURED_AS["image size"]: str(prod(sizes)),
+        **{f"image size: axis {axis}": str(size) for axis, size in enumerate(sizes, start=1)},
         "type of voxels": header.stored,
         "channels of the file": str(header.channels),
         "kind of file": ref.path.name[len(stem(ref.path)) :],
@@ -106,6 +120,8 @@ def _acquisition(case: Case, headers: Mapping[ImageRef, Header]) -> Column:
     }
     if grid.unit == "mm":
         known["spacing"] = " x ".join(f"{step:.3g}" for step in grid.spacing) + " mm"
+        known[MEASURED_AS["spacing"]] = f"{prod(grid.spacing):.4g}"
+        known |= {f"spacing: axis {axis}": f"{step:.3g}" for axis, step in enumerate(grid.spacing, start=1)}
         known["orientation"] = "".join(grid.orientation)
     facts = {name.replace("_", " "): text for name, text in header.facts.items() if name not in NOT_GROUPS}
     return known | {name: text for name, text in facts.items() if name not in case.metadata}

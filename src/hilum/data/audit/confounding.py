@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.case import Case
-from hilum.data.audit.columns import Column, is_group, is_number, numbers, restates
+from hilum.data.audit.columns import Column, family, is_group, is_number, numbers, restates
 from hilum.data.audit.statistics import Association, cramers_v, holm, rank_difference
 from hilum.errors import Finding
 
@@ -38,14 +38,15 @@ class Tested:
 
 
 def tested(cases: Sequence[Case], targets: Mapping[str, str], columns: Mapping[str, Column]) -> list[Tested]:
-    """Every column that can be compared with the targets (by case id), the strongest first.
+    """Every column that can be compared with the targets (by case id), the strongest first; of numbers within one text,
+    such as the axes of a spacing, the strongest alone.
 
     Patients count once, shared between their images, so that ten scans of one patient are no ten pieces of evidence.
     """
     known = [case for case in cases if case.id in targets]
     raw: list[tuple[str, Association, str]] = []
     for name, column in columns.items():
-        if is_number(column):
+        if is_number(column, known):
             measured = numbers(column)
             raw.append((name, *_compared(known, targets, measured)))
             given = {case.id: "yes" if case.id in measured else "no" for case in known}
@@ -57,7 +58,15 @@ def tested(cases: Sequence[Case], targets: Mapping[str, str], columns: Mapping[s
     results = [
         Tested(name, association, p, words) for (name, association, words), p in zip(raw, corrected, strict=True)
     ]
-    return sorted(results, key=lambda test: -test.association.effect)
+    strongest: dict[str, Tested] = {}
+    for test in sorted(results, key=lambda test: (-test.association.effect, test.p)):
+        strongest.setdefault(family(test.column), test)
+    return list(strongest.values())
+
+
+def not_compared(cases: Sequence[Case], columns: Mapping[str, Column]) -> list[str]:
+    """The names of columns of which nothing can be said: texts with too many different values to be groups."""
+    return [name for name, column in columns.items() if not is_number(column, cases) and not is_group(column, cases)]
 
 
 def label_findings(

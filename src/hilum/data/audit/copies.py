@@ -14,9 +14,9 @@ import numpy.typing as npt
 import torch
 
 from hilum.case import Case, ImageRef
-from hilum.data.audit.alignment import Alignment, align
+from hilum.data.audit.alignment import Alignment, Progress, align
 from hilum.data.audit.looks import Look
-from hilum.data.audit.search import SIDE, Candidate, Orientation, candidates, in_words, side_of
+from hilum.data.audit.search import SIDE, Candidate, Orientation, candidates, in_words, orientations, side_of
 from hilum.data.audit.thumbnails import smaller
 from hilum.formats.reading import read
 
@@ -28,6 +28,8 @@ LARGEST_STRETCH = 1.25
 """A crop or another shape of pixels stretches an axis by at most this much; beyond it images are alike by chance."""
 PROMISING = {(2, 32): 0.8}
 """Candidates less alike than this are not looked at: small images would bring many."""
+FEW_PIXELS = 32
+"""With thumbnails of this side plain shapes, such as a straight piece of a vessel, come close to many others."""
 WHOLE = 0.02
 """A copy that shows less than the original by this share is called a crop."""
 
@@ -70,10 +72,13 @@ class Pair:
         return self.first.case.patient != self.second.case.patient
 
 
-def find_pairs(scans: Sequence[Scan], looks: Mapping[ImageRef, Look]) -> list[Pair]:
+def find_pairs(
+    scans: Sequence[Scan], looks: Mapping[ImageRef, Look], *, progress: Progress | None = None
+) -> list[Pair]:
     """All pairs found, those across parts first; images without contrast are left out.
 
-    Of several identical images each is paired with the first one only.
+    Of several identical images each is paired with the first one only. `progress` is told how many of how many likely
+    near copies of a channel were looked at.
     """
     known = [scan for scan in scans if scan.ref in looks and looks[scan.ref].thumbnail is not None]
     same, left = _grouped(known, lambda scan: looks[scan.ref].voxels)
@@ -83,7 +88,7 @@ def find_pairs(scans: Sequence[Scan], looks: Mapping[ImageRef, Look]) -> list[Pa
         if _turned_alike(first.ref, second.ref):
             found.append(Pair(first, second, "turned", 1.0))
     done = {_cases(pair.first, pair.second) for pair in found}
-    for pair in _near(left, looks):
+    for pair in _near(left, looks, progress):
         if _cases(pair.first, pair.second) not in done:
             done.add(_cases(pair.first, pair.second))
             found.append(pair)
@@ -105,7 +110,7 @@ def _grouped(scans: Sequence[Scan], key: Callable[[Scan], str]) -> tuple[list[tu
     return pairs, list(first.values())
 
 
-def _near(scans: Sequence[Scan], looks: Mapping[ImageRef, Look]) -> list[Pair]:
+def _near(scans: Sequence[Scan], looks: Mapping[ImageRef, Look], progress: Progress | None) -> list[Pair]:
     """Near copies within each channel, images and volumes apart; the most alike first."""
     groups: dict[tuple[int, int], list[Scan]] = defaultdict(list)
     for scan in scans:
@@ -118,10 +123,36 @@ def _near(scans: Sequence[Scan], looks: Mapping[ImageRef, Look]) -> list[Pair]:
         likely = [
             pair for pair in candidates(_small(drawn, SIDE[axes])) if pair.score >= PROMISING.get(_size(pair, drawn), 0)
         ]
-        for candidate, alignment in zip(likely, align(drawn, likely), strict=True):
-            if abs(alignment.score) >= COPY[_size(candidate, drawn)] and _plausible(alignment):
-                found.append(_near_pair(members, candidate, alignment))
+        alike = [
+            (candidate, alignment)
+            for candidate, alignment in zip(likely, align(drawn, likely, progress=progress), strict=True)
+            if abs(alignment.score) >= COPY[_size(candidate, drawn)] and _plausible(alignment)
+        ]
+        plain = _likeness_to_themselves([pair for pair, _ in alike], drawn)
+        found += [
+            _near_pair(members, candidate, alignment)
+            for candidate, alignment in alike
+            if abs(alignment.score) > max(plain.get(index, 0.0) for index in (candidate.first, candidate.second))
+        ]
     return sorted(found, key=lambda pair: -pair.score)
+
+
+def _likeness_to_themselves(pairs: Sequence[Candidate], drawn: Sequence[torch.Tensor]) -> dict[int, float]:
+    """How alike each small image of these pairs is to itself mirrored or turned, by its index.
+
+    An image that is no more like another than like its own mirror image is a plain shape that proves nothing.
+    """
+    small = [pair for pair in pairs if _size(pair, drawn)[1] == FEW_PIXELS]
+    whole = ((0.0, 1.0),) * drawn[0].ndim
+    tried = [
+        Candidate(index, index, orientation, whole, 1.0)
+        for index in sorted({index for pair in small for index in (pair.first, pair.second)})
+        for orientation in orientations(drawn[0].ndim)[1:]
+    ]
+    best: dict[int, float] = {}
+    for one, alignment in zip(tried, align(drawn, tried), strict=True):
+        best[one.first] = max(best.get(one.first, 0.0), abs(alignment.score))
+    return best
 
 
 def _small(drawn: Sequence[torch.Tensor], side: int) -> torch.Tensor:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hilum.case import Case, Cohort, ImageRef
 from hilum.data.audit.balance import balance_findings, described_balance
-from hilum.data.audit.columns import columns_of, headers_of
-from hilum.data.audit.confounding import label_findings, part_findings
+from hilum.data.audit.columns import Column, columns_of, headers_of
+from hilum.data.audit.confounding import label_findings, not_compared, part_findings
 from hilum.data.audit.copies import Pair, Scan, find_pairs
 from hilum.data.audit.looks import Look, looks_of
 from hilum.data.audit.proposals import propose_patients
@@ -25,7 +25,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Audit:
-    """What the audit found: findings to print, the pairs of copies behind them, and the balance of the parts."""
+    """What the audit found: findings to print, the pairs of copies behind them, and the balance of the parts, a line
+    that a second one follows where columns could not be compared.
+    """
 
     findings: tuple[Finding, ...]
     pairs: tuple[Pair, ...]
@@ -43,7 +45,8 @@ def audit(
 ) -> Audit:
     """Everything suspicious about a cohort and its split; reads all voxels unless the cache folder remembers them.
 
-    `headers` are those of an index, which are else read here; `progress` is told how many of how many images are done.
+    `headers` are those of an index, which are else read here; `progress` is told how many of how many images are done,
+    then, on top of them, how many of how many pairs that are likely to be copies.
     Images that cannot be read are left out: the index and the preparation say why.
     """
     if headers is None:
@@ -58,15 +61,24 @@ def audit(
     ]
     masks = [case.label for case in cohort.cases if isinstance(case.label, ImageRef)]
     looks = looks_of([scan.ref for scan in scans], masks=masks, cache=cache, progress=progress)
-    pairs = tuple(find_pairs(scans, looks))
-    shown = {case.id: _classes(case, problem, looks) for case in cohort.cases}
+
+    def compared(done: int, total: int) -> None:
+        if progress:
+            progress(len(looks) + done, len(looks) + total)
+
+    pairs = tuple(find_pairs(scans, looks, progress=compared))
+    shown = {case.id: found for case in cohort.cases if (found := _classes(case, problem, looks)) is not None}
+    columns = columns_of(cohort.cases, headers)
     findings = [
         *copy_findings(pairs, looks),
-        *_associations(cohort, part_of, shown, headers),
-        *balance_findings(parts, shown),
+        *_associations(cohort, part_of, shown, columns),
+        *balance_findings(parts, shown, problem.foreground),
         *_patient_findings(cohort, headers),
     ]
-    return Audit(tuple(findings), pairs, described_balance(parts, shown))
+    told = [described_balance(parts, shown, problem.foreground)]
+    if left_out := not_compared(cohort.cases, columns):
+        told.append(f"not compared with label and parts, being texts of too many values: {', '.join(left_out)}")
+    return Audit(tuple(findings), pairs, "\n".join(told))
 
 
 def _rank(part: str) -> int:
@@ -74,25 +86,26 @@ def _rank(part: str) -> int:
     return [*PARTS, ""].index(part)
 
 
-def _classes(case: Case, problem: Problem, looks: Mapping[ImageRef, Look]) -> tuple[str, ...]:
-    """The class of a case, or the structures that its mask shows; none where that is unknown."""
+def _classes(case: Case, problem: Problem, looks: Mapping[ImageRef, Look]) -> tuple[str, ...] | None:
+    """The class of a case, or the structures that its mask shows; None where that is unknown."""
     if isinstance(case.label, str):
         try:
             return (problem.classes[problem.encode_class(case.label)],)
         except DataError:
-            return ()
+            return None
     if case.label is None or case.label not in looks:
-        return ()
+        return None
     values = set(looks[case.label].values)
+    if problem.unknown_values(values):
+        return None  # values without a class, which are told elsewhere, may stand for any structure
     named = zip(problem.classes, problem.values, strict=True)
     return tuple(name for name, own in named if name in problem.foreground and values & set(own))
 
 
 def _associations(
-    cohort: Cohort, part_of: Mapping[str, str], shown: Mapping[str, tuple[str, ...]], headers: Mapping[ImageRef, Header]
+    cohort: Cohort, part_of: Mapping[str, str], shown: Mapping[str, tuple[str, ...]], columns: Mapping[str, Column]
 ) -> Iterator[Finding]:
-    columns = columns_of(cohort.cases, headers)
-    labels = {case.id: " and ".join(shown[case.id]) or "nothing" for case in cohort.cases if case.label is not None}
+    labels = {case_id: " and ".join(found) or "nothing" for case_id, found in shown.items()}
     if len(set(labels.values())) > 1:
         yield from label_findings(cohort.cases, labels, columns)
     if len(labels) == len(cohort.cases):

@@ -18,17 +18,19 @@ from torch import Tensor
 
 from hilum.case import ImageRef
 from hilum.data.audit.thumbnails import thumbnail
+from hilum.data.cache import LOOKS, touch
 from hilum.data.hashes import Hashes
 from hilum.data.parallel import side_by_side
+from hilum.data.store import CODE, surroundings
 from hilum.errors import DataError
 from hilum.formats.atomic import write_whole
 from hilum.formats.reading import read, read_mask
 from hilum.volume import Volume, resample
 
-FORMAT = "1"
-"""Raised whenever looks are made in another way, so that older files are not used."""
-FOLDER = "looks"
-"""Folder of remembered looks within the cache folder."""
+HASHING = ("volume.py", "formats", "data/audit/looks.py")
+"""Files and folders of hilum whose code decides what the hashes of an image are."""
+LOOKING = (*CODE, *HASHING, "data/audit/thumbnails.py")
+"""Those whose code decides what a look is."""
 MANY = 256
 """Label values that a look names at most."""
 CHUNK = 2**20
@@ -85,6 +87,13 @@ def looks_of(
         if progress:
             progress(done, total)
     return found
+
+
+def reader() -> str:
+    """What stands for the code and the libraries that decode and hash voxels: hashes of others may differ for no reason
+    that lies in the images.
+    """
+    return surroundings(HASHING)[:16]
 
 
 def image_look(ref: ImageRef) -> Look:
@@ -149,11 +158,11 @@ def _heap(pixels: npt.NDArray[np.float32]) -> str:
 
 
 def _file(ref: ImageRef, hashes: Hashes, cache: Path | None, *, is_mask: bool) -> Path | None:
-    """Where the looks of a file's images are remembered; the name depends on the content of the file."""
+    """Where the looks of a file's images are remembered; the name depends on its content and on the code."""
     if cache is None or not cache.is_dir():
         return None
-    name = f"{FORMAT}\0{hashes.of_image(ImageRef(ref.path, ref.key))}\0{ref.key}\0{is_mask}"
-    return cache / FOLDER / f"{hashlib.sha256(name.encode()).hexdigest()}.safetensors"
+    name = f"{surroundings(LOOKING)}\0{hashes.of_image(ImageRef(ref.path, ref.key))}\0{ref.key}\0{is_mask}"
+    return cache / LOOKS / f"{hashlib.sha256(name.encode()).hexdigest()}.safetensors"
 
 
 def _made(refs: Iterable[ImageRef], file: Path | None, *, is_mask: bool) -> dict[ImageRef, Look]:
@@ -183,9 +192,11 @@ def _remembered(file: Path | None, refs: Sequence[ImageRef]) -> dict[ImageRef, L
     try:
         with safe_open(str(file), framework="np") as stored:
             facts = {index: json.loads(text) for index, text in (stored.metadata() or {}).items()}
-            return {ref: _look(facts[str(ref.index)], str(ref.index), stored.get_tensor) for ref in refs}
+            looks = {ref: _look(facts[str(ref.index)], str(ref.index), stored.get_tensor) for ref in refs}
     except Exception:  # whatever a damaged file brings about: it is written again
         return None
+    touch(file)
+    return looks
 
 
 def _look(facts: Mapping[str, Any], index: str, get: Callable[[str], npt.NDArray[np.uint8]]) -> Look:

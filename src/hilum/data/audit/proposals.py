@@ -151,7 +151,7 @@ def _by_numbers(images: Mapping[str, ImageRef], known: Mapping[str, Header], tab
 
 def _numbers(images: Mapping[str, ImageRef]) -> dict[str, int] | None:
     """The number in each id, where ids differ by one number at their end."""
-    found = {case_id: re.fullmatch(r"(.*?)0*(\d+)", case_id) for case_id in images}
+    found = {case_id: re.fullmatch(r"(.*?)0*(\d{1,18})", case_id) for case_id in images}
     if not found or not all(found.values()) or len({match[1] for match in found.values() if match}) > 1:
         return None
     return {case_id: int(match[2]) for case_id, match in found.items() if match}

@@ -74,7 +74,9 @@ def _difference(grid: Grid, like: Grid) -> tuple[str, str, str, str]:
     """Kind, what was received, what was expected, and what to do."""
     onto = "resample it onto the grid of that file"
     if grid.shape != like.shape:
-        return "shape differs", f"{grid.shape} voxels", f"{like.shape}", onto
+        transposed = sorted(grid.shape) == sorted(like.shape)
+        order = "the axes seem to be in another order: transpose the array, or write it anew with the other's header"
+        return "shape differs", f"{grid.shape} voxels", f"{like.shape}", order if transposed else onto
     if grid.unit != like.unit:
         return "unit differs", f"lengths in {grid.unit}", like.unit, "store both in a format that knows millimetres"
     if grid.orientation != like.orientation:

@@ -13,13 +13,15 @@ from typing import Literal, Self, get_args
 
 from hilum.case import Case
 from hilum.data.splits.people import named_persons, persons
-from hilum.errors import DataError, SplitError, nearest
+from hilum.errors import DataError, Finding, SplitError, nearest
 from hilum.registry import Component
 from hilum.sources.tables import Table, read_table
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 COLUMNS = ("case_id", "patient_id", "part", "fold")
+SHARED = "patients in more than one part"
+"""The kind of finding that names such a patient."""
 SPELT_ALIKE = (
     "Ids that differ in case, zeros, blanks or separators alone count as one patient: "
     "give one person one id, and two people ids that differ in more"
@@ -192,9 +194,14 @@ def _refuse_shared_patients(parts: Mapping[Part, Sequence[Case]], *, one_patient
         return
     ids = [sorted(set().union(*found.values())) for found in shared]
     named = [f"{' or '.join(one)} ({' and '.join(found)})" for one, found in zip(ids, shared, strict=True)]
+    alike = f". {SPELT_ALIKE}" if any(len(one) > 1 for one in ids) else ""
+    together = "put all scans of a patient into one part"
     raise SplitError(
-        f"patients in more than one part: {len(shared)}, such as {', '.join(named[:5])}. "
-        "All scans of a patient belong to one part" + (f". {SPELT_ALIKE}" if any(len(one) > 1 for one in ids) else "")
+        f"{SHARED}: {len(shared)}, such as {', '.join(named[:5])}. All scans of a patient belong to one part{alike}",
+        findings=[
+            Finding("error", SHARED, received=f"patient {name}", expected="one part", fix=f"{together}{alike}")
+            for name in named
+        ],
     )
 
 

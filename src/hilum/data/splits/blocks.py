@@ -1,10 +1,9 @@
 """One patient's scans cut into neighbouring blocks: all that can be done where there is nobody else to score on."""
 
 import math
-import re
 from collections.abc import Sequence
 
-from hilum.case import Case
+from hilum.case import Case, natural_order
 from hilum.data.splits.base import Part, Split
 from hilum.errors import SplitError
 
@@ -51,7 +50,9 @@ def cut_out(ordered: Sequence[Case], sizes: Sequence[int], number: int) -> tuple
 
 def in_order(cases: Sequence[Case]) -> list[Case]:
     """Scans as they follow each other. Raises SplitError for an `order` that is no number."""
-    return sorted(cases, key=_position if all("order" in case.metadata for case in cases) else _natural)
+    if all("order" in case.metadata for case in cases):
+        return sorted(cases, key=_position)
+    return sorted(cases, key=lambda case: natural_order(case.id))
 
 
 def _position(case: Case) -> tuple[float, str]:
@@ -63,9 +64,3 @@ def _position(case: Case) -> tuple[float, str]:
     if not math.isfinite(position):
         raise SplitError(f"case {case.id}: received the order '{text}', expected a number")
     return position, case.id
-
-
-def _natural(case: Case) -> tuple[list[tuple[int, str]], str]:
-    """Numbers within the id count as numbers."""
-    pieces = re.findall(r"[0-9]+|[^0-9]+", case.id)
-    return [(int(piece), "") if piece[0].isdecimal() else (-1, piece) for piece in pieces], case.id

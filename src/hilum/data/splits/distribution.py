@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hilum.case import Case
+from hilum.case import Case, natural_order
 from hilum.data.splits.base import PARTS, Split
 from hilum.data.splits.strata import NONE
 
@@ -69,19 +68,13 @@ def distribution(
 def _few(value_of: Mapping[str, str]) -> tuple[Mapping[str, str], list[str]]:
     """The value of each case id, and all values sorted: MOST_VALUES at most, one of which stands for the rarest."""
     counted = Counter(value_of.values())
-    found = sorted(counted, key=_natural)
+    found = sorted(counted, key=natural_order)
     if len(found) <= MOST_VALUES:
         return value_of, found
     kept = sorted(found, key=lambda value: -counted[value])[: MOST_VALUES - 1]
     others = f"{len(found) - len(kept)} others"
     few = {case_id: value if value in kept else others for case_id, value in value_of.items()}
     return few, [*(value for value in found if value in kept), others]
-
-
-def _natural(text: str) -> tuple[list[tuple[int, str]], str]:
-    """Numbers within a value count as numbers: site 2 comes before site 10."""
-    pieces = re.findall(r"[0-9]+|[^0-9]+", text)
-    return [(int(piece), "") if piece[0].isdecimal() else (-1, piece) for piece in pieces], text
 
 
 def shortened(names: Iterable[str], longest: int) -> dict[str, str]:

@@ -11,6 +11,7 @@ from hilum.data.splits.people import persons
 from hilum.data.splits.strata import LABEL, ColumnConfig, patients_of
 from hilum.errors import SplitError, nearest
 from hilum.sources.base import listed
+from hilum.sources.spelling import similar_ids, spelling
 
 
 class LeaveOneGroupOutConfig(DrawnConfig, kind="leave_one_group_out"):
@@ -50,6 +51,10 @@ class LeaveOneGroupOutConfig(DrawnConfig, kind="leave_one_group_out"):
                 f"but they are not of the held-out {self.by}: {listed(absent)}"
             )
             notes = (*notes, left_out)
+        alike = similar_ids(self._name(case) for case in cases)
+        if alike:
+            named = "; ".join(", ".join(f"'{name}'" for name in names) for names in alike)
+            notes = (*notes, f"spellings of one {self.by} count as one group: {named}")
         parts: dict[Part, tuple[Case, ...]] = {**by_patient(others, assigned), "test": tuple(held_out)}
         return Split(parts, fold=number, notes=notes)
 
@@ -68,7 +73,10 @@ class LeaveOneGroupOutConfig(DrawnConfig, kind="leave_one_group_out"):
         return f"group-{self.group}"
 
     def _groups(self, cases: Sequence[Case]) -> dict[str, list[Case]]:
-        """The cases of each group, by its name. Raises SplitError for cases without one."""
+        """The cases of each group, by its name, or the first of its spellings (GE, ge).
+
+        Raises SplitError for cases without one.
+        """
         known = sorted({column for case in cases for column in case.metadata})
         if self.by not in known:
             close = nearest(self.by, known)
@@ -76,8 +84,10 @@ class LeaveOneGroupOutConfig(DrawnConfig, kind="leave_one_group_out"):
             there = f"the cases have {', '.join(known)}" if known else "the cases have no columns of metadata"
             raise SplitError(f"by: no column '{self.by}'{hint} ({there})")
         groups: dict[str, list[Case]] = defaultdict(list)
+        spelt = {name: names[0] for names in similar_ids(self._name(case) for case in cases) for name in names}
         for case in cases:
-            groups[case.metadata.get(self.by, "").strip()].append(case)
+            name = self._name(case)
+            groups[spelt.get(name, name)].append(case)
         if "" in groups:
             unknown = groups[""]
             raise SplitError(
@@ -88,15 +98,20 @@ class LeaveOneGroupOutConfig(DrawnConfig, kind="leave_one_group_out"):
             raise SplitError(f"by: all cases have the same {self.by} ({next(iter(groups), '')}): nothing is left out")
         return dict(sorted(groups.items()))
 
+    def _name(self, case: Case) -> str:
+        """The group of a case as its table spells it."""
+        return case.metadata.get(self.by, "").strip()
+
     def _number(self, names: Sequence[str]) -> int:
         """Where the held-out group stands among the names."""
+        named = {spelling(name): number for number, name in enumerate(names)}.get(spelling(str(self.group)))
         if isinstance(self.group, str):
-            if self.group not in names:
+            if named is None:
                 close = nearest(self.group, names)
                 hint = f"; did you mean '{close}'?" if close else ""
                 raise SplitError(f"group: no {self.by} '{self.group}'{hint} (there are {', '.join(names)})")
-            return names.index(self.group)
-        if str(self.group) in names and names.index(str(self.group)) != self.group:
+            return named
+        if named not in (None, self.group):
             raise SplitError(
                 f"group: {self.group} is the name of a {self.by} and the number of another: "
                 f"put it in quotes to have the name, or name the other one"

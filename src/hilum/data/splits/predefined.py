@@ -1,7 +1,7 @@
 """The division that comes with the data, or with a file."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -9,9 +9,10 @@ from typing import Self
 from pydantic import NonNegativeInt
 
 from hilum.case import Case
-from hilum.data.splits.base import PARTS, Part, Split, SplitConfig, read_split_table, received_part
+from hilum.data.splits.base import PARTS, SHARED, Part, Split, SplitConfig, read_split_table, received_part
 from hilum.errors import SplitError
 from hilum.sources.base import listed
+from hilum.sources.spelling import spelling
 
 Folds = dict[int | None, dict[str, str]]
 """By fold, the part of each case id; a file without folds has one, None."""
@@ -27,7 +28,11 @@ class PredefinedConfig(SplitConfig, kind="predefined"):
     """Which fold of a file that holds several."""
 
     def assign(self, cases: Sequence[Case], *, labels: Mapping[str, str]) -> Split:
-        """The given split. Raises SplitError for cases without a part, unknown parts and shared patients."""
+        """The given split.
+
+        Raises SplitError for cases without a part, unknown parts, shared patients, and a file whose column patient_id
+        names other patients than the data.
+        """
         if self.file is None:
             if self.fold is not None:
                 raise SplitError("fold: the parts of a source have no folds; remove it, or give a file")
@@ -38,6 +43,7 @@ class PredefinedConfig(SplitConfig, kind="predefined"):
             folds = _folds_of(self.file)
             fold, given = self._chosen(folds)
             hint = f"add them to {self.file}"
+            _compare_patients(self.file, fold, given, cases)
         without = [case.id for case in cases if case.id not in given]
         if without:
             raise SplitError(f"{len(without)} cases have no part, such as {', '.join(without[:3])}; {hint}")
@@ -85,6 +91,32 @@ def _folds_of(file: Path) -> Folds:
     return _from_json(file) if file.suffix.lower() == ".json" else _from_table(file)
 
 
+def _compare_patients(file: Path, fold: int | None, given: Mapping[str, str], cases: Sequence[Case]) -> None:
+    """Raise SplitError where the column patient_id of a table has a patient in two parts, or not those of the cases."""
+    rows = () if file.suffix.lower() == ".json" else read_split_table(file, ("case_id", "part")).rows
+    chosen = [row for row in rows if row.get("fold", "") == "" or int(row["fold"]) == fold]
+    patients = {row["case_id"]: row["patient_id"] for row in chosen if row.get("patient_id")}
+    where: dict[str, set[str]] = defaultdict(set)
+    for case_id, patient in patients.items():
+        where[patient].add(given[case_id])
+    shared = [f"{patient} ({listed(sorted(parts))})" for patient, parts in where.items() if len(parts) > 1]
+    if shared:
+        raise SplitError(
+            f"{file}: {SHARED}: {len(shared)}, such as {listed(shared)} by its column patient_id. "
+            "All scans of a patient belong to one part"
+        )
+    changed = [
+        f"{case.id} ({patients[case.id]} there, {case.patient} in the data)"
+        for case in cases
+        if case.id in patients and spelling(patients[case.id]) != spelling(case.patient)
+    ]
+    if changed:
+        raise SplitError(
+            f"{len(changed)} cases of {file} have another patient in the data, such as {listed(changed)}: "
+            "mend the patients of data.source, or the column patient_id"
+        )
+
+
 def _repeated(file: Path | None, folds: Folds) -> tuple[str, ...]:
     """The note on cases that are scored in several folds: tested, or where nothing is tested, chosen on."""
     part = "test" if any("test" in parts.values() for parts in folds.values()) else "val"
@@ -115,7 +147,7 @@ def _from_json(file: Path) -> Folds:
     expected = 'expected a list with {"train": [ids], "val": [ids]} for each fold, as nnU-Net writes it'
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SplitError(f"{file}: cannot be read ({error}); {expected}") from error
     if not isinstance(content, list) or not content:
         raise SplitError(f"{file}: {expected}")

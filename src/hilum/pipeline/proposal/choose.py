@@ -10,7 +10,7 @@ from hilum.case import Cohort
 from hilum.errors import DataError
 from hilum.pipeline.proposal.classify import classification
 from hilum.pipeline.proposal.machine import Machine
-from hilum.pipeline.proposal.names import class_map, structure_map
+from hilum.pipeline.proposal.names import class_map, finding_last, structure_map
 from hilum.pipeline.proposal.recipe import counted, percent
 from hilum.pipeline.proposal.segment import segmentation
 from hilum.pipeline.proposal.survey import Survey
@@ -92,13 +92,14 @@ def classes_task(survey: Survey, layout: Layout) -> Entry:
     if len(counts) < 2:
         raise DataError(f"all cases have the label {next(iter(counts), 'nothing')}: expected two classes at least")
     named = dict(layout.classes or {})
-    classes = class_map(counts) if not named or {str(value) for value in named.values()} == named.keys() else named
+    unnamed = not named or {str(value) for value in named.values()} == named.keys()
+    classes = class_map(counts) if unnamed else finding_last(named)
     shown = ", ".join(f"{text} {count}" for text, count in counts.most_common(SHOWN))
     why = f"cases by label: {shown}" + (f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else "")
     if any(_GUESSED.fullmatch(name) for name in classes):
         why += ". The data only number the classes: write their names here"
     if len(counts) == 2:
-        why += ". Scores such as auroc look for the second class"
+        why += f". Scores such as auroc look for the second class, {[*classes][1]}"
     return Entry("task", {"kind": "classification", "classes": classes}, why)
 
 

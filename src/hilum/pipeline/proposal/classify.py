@@ -48,7 +48,7 @@ def classification(survey: Survey, problem: Problem, machine: Machine, *, loss: 
     size, resize = _size(survey, dims, machine)
     cases = len(survey.split.part("train"))
     chosen = _network(size, dims, cases=cases, machine=machine, problem=problem)
-    batch_size, cost = _batch(chosen, problem.resized(dims, size), size, cases=cases, machine=machine)
+    batch_size, cost = _batch(chosen, problem.resized(dims, size), size, machine=machine, survey=survey)
     course = image_course(cases, batch_size, machine)
     steps = (
         []
@@ -146,19 +146,23 @@ def _long(chosen: Chosen, size: tuple[int, ...], cases: int, machine: Machine, p
     """Whether ten epochs of a network would keep this machine busy for hours."""
     from hilum.pipeline.estimate import step_cost
 
-    cost = step_cost(chosen.network, problem.resized(len(size), size), size=size, batch_size=1, precision="float32")
-    return cost.multiply_adds * cases * 10 > MANY_MULTIPLY_ADDS * machine.cores
+    sized = problem.resized(len(size), size)
+    cost = step_cost(chosen.network, sized, size=size, batch_size=2, precision="float32")  # batch norm wants two
+    return cost.multiply_adds / 2 * cases * 10 > MANY_MULTIPLY_ADDS * machine.cores
 
 
-def _batch(chosen: Chosen, problem: Problem, size: tuple[int, ...], *, cases: int, machine: Machine) -> tuple[int, str]:
+def _batch(
+    chosen: Chosen, problem: Problem, size: tuple[int, ...], *, machine: Machine, survey: Survey
+) -> tuple[int, str]:
     """The largest batch that the machine affords and that leaves an epoch some steps, and its reason."""
+    cases = len(survey.split.part("train"))
     wanted = 128 if max(size) <= TINY and len(size) == 2 else 32 if max(size) <= SMALL else 16
     while wanted > 4 and wanted * BATCHES_PER_EPOCH > cases:
         wanted //= 2
     while wanted > 2:
         cost = machine.affords(chosen.network, problem, size=size, batch_size=wanted)
         if cost is not None:
-            memory = f"a step takes about {cost.memory_bytes / 2**30:.1f} GB"
-            return wanted, f"{memory}; {cases} training images make {-(-cases // wanted)} steps an epoch"
+            memory = machine.run_reason(cost, cases=survey.prepared_bytes(size))
+            return wanted, f"{memory}; {cases} training images make {-(-cases // wanted)} batches"
         wanted //= 2
     return wanted, "the least"

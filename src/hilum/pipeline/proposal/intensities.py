@@ -74,6 +74,14 @@ def normalisation(survey: Survey, kind: Kind, why: str) -> Step:
 
 def _standardised(survey: Survey, what: str) -> Step:
     bordered = sum(each.zero_border for each in survey.contents)
+    painted = [each.border for each in survey.contents if each.border is not None]
+    if painted and not bordered:
+        return Step(
+            {"kind": "zscore"},
+            f"{what}: mean 0 and standard deviation 1 in every image; {len(painted)} of {len(survey.contents)} images "
+            f"lie in one value other than 0 (such as {painted[0]:.4g}), which counts as if it were tissue. Where it is "
+            "background, set it to 0 in the files and take\n  - {kind: zscore, nonzero: true}",
+        )
     zeros = max((each.zeros for each in survey.contents), default=0.0)
     if bordered:
         why = f"{bordered} of {len(survey.contents)} images end in exact zeros, which do not count"

@@ -30,6 +30,8 @@ IMAGES = 24
 """Training images whose voxels are read, spread over all."""
 MAX_VALUES = 64
 """A file with more values than this is no mask."""
+MOST = 0.5
+"""Share of the voxels at the faces of an image that a painted background has at least."""
 TELL_S = 3.0
 """After so long a line says how far it is, and again each time this has passed."""
 
@@ -147,7 +149,16 @@ def _content(case: Case) -> Content:
             filled.take(end, axis).any() for axis in range(3) for end in (0, -1) if filled.shape[axis] > 1
         ),
         box=_box(filled),
+        border=_border(values[0]),
     )
+
+
+def _border(values: npt.NDArray[np.floating]) -> float | None:
+    """The value other than 0 that a corner has and most of the faces (I, J, K) too, as a painted background does."""
+    corner = float(values[0, 0, 0])
+    axes = [axis for axis in range(3) if values.shape[axis] > 1]
+    faces = [values.take(end, axis).ravel() for axis in axes for end in (0, -1)]
+    return corner if corner != 0 and faces and float((np.concatenate(faces) == corner).mean()) > MOST else None
 
 
 def _box(filled: npt.NDArray[np.bool_]) -> Sizes:

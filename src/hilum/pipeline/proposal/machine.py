@@ -6,9 +6,12 @@ import os
 from dataclasses import dataclass
 
 from hilum.networks.base import NetworkConfig
-from hilum.pipeline.estimate import StepCost, step_cost
+from hilum.pipeline.estimate import StepCost, run_bytes, step_cost
 from hilum.problem import Problem
 from hilum.runtime import Precision, RuntimeConfig, memory_bytes
+
+KEPT_BYTES = 2 * 2**30
+"""Most memory of prepared images, unless data.memory_gb says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class Machine:
         return 6000 if self.accelerated else 1100
 
     @property
+    def epoch_steps(self) -> int:
+        """Most steps of an epoch, so that it takes minutes."""
+        return 1000 if self.accelerated else 250
+
+    @property
     def width(self) -> int:
         """Channels of the first level of a segmentation network."""
         return 32 if self.accelerated else 16
@@ -62,6 +70,11 @@ class Machine:
         """The machine in words, without what changes from minute to minute."""
         what = "GPU" if self.accelerated else f"{self.cores} CPU cores"
         return f"{what}, {self.memory_bytes / 2**30:.0f} GB of memory"
+
+    def run_reason(self, cost: StepCost, validation: int = 0, *, cases: int = 0) -> str:
+        """The memory of a whole run in words; `cases` are the bytes of all prepared images."""
+        needed = run_bytes(cost, validation, cases=min(cases, KEPT_BYTES), device=self.device)
+        return f"training takes about {needed / 2**30:.1f} GB of memory, of {self.memory_bytes / 2**30:.0f}"
 
     def affords(
         self, network: NetworkConfig, problem: Problem, *, size: tuple[int, ...], batch_size: int

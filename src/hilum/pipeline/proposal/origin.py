@@ -8,19 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hilum.case import ImageRef
 from hilum.errors import ConfigError, DataError, nearest
-from hilum.formats.reading import read_header
+from hilum.pipeline.proposal.lacking import what_is_needed
 from hilum.pipeline.proposal.survey import TaskKind
 from hilum.registry import kinds
-from hilum.sources.files import images_in, walk
+from hilum.sources.files import subfolders
 from hilum.sources.layout import Layout, recognise
 from hilum.sources.tables import SUFFIXES
 
 SHOWN = 8
 """How many of several data sets or layouts are named."""
-LISTED = 20
-"""How many images without labels are listed."""
 WHOLE_SETS = ("bids", "decathlon", "medmnist", "nnunet")
 """Kinds whose root or file is a data set of its own."""
 
@@ -69,7 +66,7 @@ def find(data: Path, wishes: Wishes) -> Origin:
         raise DataError(f"{data}: holds no image and no table that hilum can read: {_content(data)}")
     fitting = [layout for layout in found if layout.trainable]
     if not fitting:
-        raise DataError("\n".join([*(f"{data}: {_untrainable(layout)}" for layout in found), *inventory(data)]))
+        raise DataError("\n".join([*(f"{data}: {_untrainable(layout)}" for layout in found), *what_is_needed(data)]))
     wanted = [layout for layout in fitting if _as_wished(layout, wishes)]
     if not wanted:
         seen = "\n".join(f"  {described(layout)}" for layout in fitting[:SHOWN])
@@ -77,6 +74,11 @@ def find(data: Path, wishes: Wishes) -> Origin:
     _refuse_several(data, wanted)
     wanted.sort(key=lambda layout: wishes.label not in (None, layout.settings.get("label")))
     return Origin(_with(wanted[0], wishes), tuple(wanted[1:]))
+
+
+def place(layout: Layout) -> Path:
+    """The folder or file that a layout reads."""
+    return Path(layout.settings.get("file", layout.settings.get("root", "")))
 
 
 def described(layout: Layout) -> str:
@@ -108,8 +110,13 @@ def _refuse_absent(data: Path) -> None:
 
 def _refuse_several(data: Path, layouts: list[Layout]) -> None:
     """Raise DataError where the folder holds several data sets, so that one has to be named."""
-    places = {str(layout.settings.get("file", layout.settings.get("root"))): layout for layout in layouts}
-    if len(places) > 1 and all(layout.kind in WHOLE_SETS for layout in layouts):
+    places = {place(layout): layout for layout in layouts}
+    whole = all(layout.kind in WHOLE_SETS for layout in layouts)
+    if whole and data.is_dir() and data not in places:  # what was found lies deeper: there may be others beside it
+        for folder in subfolders(data):
+            beside = [layout for layout in recognise(folder) if layout.trainable]
+            places |= {folder: beside[0]} if beside and folder not in places else {}
+    if len(places) > 1 and whole:
         shown = "\n".join(f"  hilum new {place}   # {layout.evidence}" for place, layout in [*places.items()][:SHOWN])
         raise DataError(f"{data}: holds {len(places)} data sets; name one of them:\n{shown}")
 
@@ -123,38 +130,6 @@ def _content(data: Path) -> str:
 
 def _untrainable(layout: Layout) -> str:
     return f"{layout.evidence}: {'; '.join(layout.doubts)}. No configuration can be made of it"
-
-
-def inventory(data: Path) -> list[str]:
-    """The images below a folder, one a line, as far as SHOWN."""
-    if not data.is_dir():
-        return []
-    lines: list[str] = []
-    for folder in walk(data):
-        try:
-            images = images_in(folder)
-        except DataError as error:
-            lines.append(f"  {error}")
-            continue
-        for image in images:
-            if len(lines) == LISTED:
-                return [*lines, "  ..."]
-            lines.append(f"  {image}: {_image(image)}")
-    return lines
-
-
-def _image(ref: ImageRef) -> str:
-    """An image in words."""
-    try:
-        header = read_header(ref)
-    except DataError as error:
-        return f"cannot be read ({' '.join(str(error).split())})"
-    sizes = " x ".join(map(str, header.grid.shape))
-    spacing = " x ".join(f"{step:.3g}" for step in header.grid.spacing)
-    what = f"{sizes} voxels" + (f" of {spacing} mm" if header.grid.unit == "mm" else "")
-    what += f", {header.frames} volumes (4-D)" if header.frames > 1 else ""
-    facts = [header.facts[key] for key in ("modality", "description") if header.facts.get(key)]
-    return ", ".join([what, header.stored, *facts])
 
 
 def _with(layout: Layout, wishes: Wishes) -> Layout:

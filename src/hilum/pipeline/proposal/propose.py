@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from hilum.pipeline.proposal.choose import classes_task, masks_task, sections, s
 from hilum.pipeline.proposal.listing import listing
 from hilum.pipeline.proposal.look import headers_of, look
 from hilum.pipeline.proposal.machine import Machine
-from hilum.pipeline.proposal.names import run_name
+from hilum.pipeline.proposal.names import clean_name, run_name
 from hilum.pipeline.proposal.origin import SHOWN, Origin, Wishes, described, find
 from hilum.pipeline.proposal.whose import Whose, whose
 from hilum.pipeline.proposal.write import Entry, yaml_text
@@ -55,21 +56,34 @@ def new(
     Without an output the file is NAME.yaml in the current folder; with "-" nothing is written. Raises ConfigError where
     the file exists, DataError saying what was found where no training set can be made of it.
     """
+    if not str(data):
+        raise ConfigError("received an empty path, expected a folder or file of data ('.' is the current folder)")
     data = Path(data)
     name = run_name(data) if name is None else name
-    if name != run_name(Path(name)):
+    if name != clean_name(name):
         raise ConfigError(f"--name: received '{name}', expected letters, digits, '.', '_' and '-': it names a folder")
     file = None if output == STDOUT else Path(f"{name}.yaml" if output is None else output)
     table = file and file.with_name(f"{file.stem}_patients.csv")
     for path in (file, table):
         if path is not None and path.exists() and not overwrite:
             raise ConfigError(f"{path} exists: name another file with -o, or replace it with --overwrite")
+    if file is not None:
+        _refuse_unwritable(file)
     proposal = propose(data, wishes or Wishes(), name=name, table=table, machine=Machine.here(), say=say)
     texts = {file: proposal.text, **({table: proposal.patients} if proposal.patients is not None else {})}
     written = [(path, text) for path, text in texts.items() if path is not None]
     for path, text in reversed(written):  # the configuration last: it names the table
         write_whole(path, text.encode())
     return replace(proposal, files=tuple(path for path, _ in written))
+
+
+def _refuse_unwritable(file: Path) -> None:
+    """Raise ConfigError, before anything is looked at, where the file could not be written."""
+    folder = next(path for path in file.absolute().parents if path.exists())
+    if not folder.is_dir():
+        raise ConfigError(f"{file} cannot be written: {folder} is no folder")
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{file} cannot be written: {folder} is read-only; name another file with -o")
 
 
 def propose(data: Path, wishes: Wishes, *, name: str, table: Path | None, machine: Machine, say: Say) -> Proposal:

@@ -16,6 +16,8 @@ SAME = 1.01
 MOST_COARSENED = 2.0
 """Voxels are made no coarser than this many times the median to spare memory and time."""
 WARMUP_STEPS = 50
+EPOCH_STEPS = 40
+"""Fewest steps of an epoch on patches: enough to be worth a validation, few enough to take minutes at most."""
 LONG_RUN_STEPS = 300
 """Runs this long keep a moving average over about the last 100 steps, shorter ones over 20."""
 VALIDATIONS = 6
@@ -36,6 +38,8 @@ class Course:
     steps_per_epoch: int
     epochs: int
     samples_per_case: int = 1
+    shortened: bool = False
+    """Whether an epoch shows a part of the cases only, another one each time."""
 
     @property
     def steps(self) -> int:
@@ -49,7 +53,10 @@ class Course:
         train |= {"clip_norm": 1.0} if clip else {}
         every = max(1, round(self.epochs / VALIDATIONS))
         train |= {"validate_every": every} if every > 1 else {}
-        steps = f"{self.epochs} epochs of {counted(self.steps_per_epoch, 'step')}: {self.steps} steps"
+        train |= {"steps_per_epoch": self.steps_per_epoch} if self.shortened else {}
+        steps = f"{self.epochs} epochs of {counted(self.steps_per_epoch, 'step')}"
+        steps += " (others of the many cases each time)" if self.shortened else ""
+        steps += f": {self.steps} steps"
         return (
             Entry("schedule", {"kind": "cosine", "warmup": warmup}, "rises for some steps, then falls to 0"),
             Entry(
@@ -99,17 +106,19 @@ def _spacing_reason(survey: Survey, ratio: float | None) -> str:
 
 
 def patch_course(cases: int, batch_size: int, machine: Machine) -> Course:
-    """A run on patches: as many from each case that an epoch is longer than the warm-up."""
-    samples = max(1, -(-(WARMUP_STEPS + 10) * batch_size // max(1, cases)))
-    steps = -(-cases * samples // batch_size)
-    return Course(steps, max(3, round(machine.steps / steps)), samples)
+    """A run on patches: as many from each case that an epoch has EPOCH_STEPS at least."""
+    samples = max(1, -(-EPOCH_STEPS * batch_size // max(1, cases)))
+    whole = -(-cases * samples // batch_size)
+    steps = min(whole, machine.epoch_steps)
+    return Course(steps, max(3, round(machine.steps / steps)), samples, shortened=steps < whole)
 
 
 def image_course(cases: int, batch_size: int, machine: Machine) -> Course:
-    """A run on whole images: about 500 steps, but each image at least 10 and at most 60 times."""
-    steps = -(-cases // batch_size)
+    """A run on whole images: about 500 steps, but 10 to 60 epochs."""
+    whole = -(-cases // batch_size)
+    steps = min(whole, machine.epoch_steps)
     epochs = min(60, max(10, round(machine.steps * 0.45 / steps)))
-    return Course(steps, epochs)
+    return Course(steps, epochs, shortened=steps < whole)
 
 
 def counted(number: int, noun: str) -> str:

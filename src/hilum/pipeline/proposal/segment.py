@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from hilum.networks.unet import UNetConfig
+from hilum.pipeline.estimate import validation_bytes
 from hilum.pipeline.proposal.intensities import has_pose, kind_of, normalisation
 from hilum.pipeline.proposal.machine import Machine
 from hilum.pipeline.proposal.recipe import ANISOTROPIC, Recipe, by, patch_course, percent, spacing_step
@@ -54,6 +55,7 @@ def segmentation(survey: Survey, problem: Problem, machine: Machine) -> Recipe:
         prepare.append(Step({"kind": "crop_foreground"}, "cuts the wide border of exact zeros away"))
     prepare += [step] if step else []
     cases = len(survey.split.part("train"))
+    cost = _cost_reason(frame, problem, machine, survey=survey, prepared=typical)
     course = patch_course(cases, frame.batch_size, machine)
     posed = has_pose(survey.title) or kind != "picture"
     data = (
@@ -61,7 +63,7 @@ def segmentation(survey: Survey, problem: Problem, machine: Machine) -> Recipe:
         Entry("augment", augmentation(survey, kind, posed=posed), "on training samples only"),
         _patch(survey, frame, course.samples_per_case, typical=typical, axis=axis),
         *([] if axis is None or survey.flat else [Entry("slice_axis", axis, _slice_reason(spacing, typical, axis))]),
-        Entry("batch_size", frame.batch_size, _cost_reason(frame, network, problem, machine)),
+        Entry("batch_size", frame.batch_size, cost),
     )
     edge = min(step for number, step in enumerate(spacing) if number != axis)
     tolerance = float(f"{edge:.2g}") if survey.unit == "mm" else 2.0
@@ -199,17 +201,22 @@ def _depth_reason(frame: Frame, spacing: Triple) -> str:
     )
 
 
-def _cost_reason(frame: Frame, network: UNetConfig, problem: Problem, machine: Machine) -> str:
+def _cost_reason(frame: Frame, problem: Problem, machine: Machine, *, survey: Survey, prepared: tuple[int, ...]) -> str:
+    """What training costs; `prepared` is the shape of a typical case after preparation."""
     sized = problem.resized(len(frame.size), frame.size)
-    cost = machine.affords(network, sized, size=frame.size, batch_size=frame.batch_size)
+    cost = machine.affords(frame.network(machine.width), sized, size=frame.size, batch_size=frame.batch_size)
+    validation = validation_bytes(sized, prepared=prepared, source=survey.typical())
     if cost is None:
         return f"more than {machine.described} can do in about a second, but the patch cannot be smaller"
+    memory = machine.run_reason(cost, validation, cases=survey.prepared_bytes(prepared))
     return (
-        f"a step takes about {cost.memory_bytes / 2**30:.1f} GB and {cost.multiply_adds / 1e9:.0f} billion "
-        f"multiply-adds forward, which {machine.described} do in about a second"
+        f"{memory}; a step has {cost.multiply_adds / 1e9:.0f} billion multiply-adds forward, about a second on this "
+        "machine"
     )
 
 
 def _loss_reason(survey: Survey) -> str:
+    if sum(value != 0 for value in survey.masks.shares) < 2:
+        return "Dice and cross-entropy: overlap of the structure, and certainty in every voxel"
     rarest = min((share for value, share in survey.masks.shares.items() if value != 0), default=0.0)
     return f"the rarest structure fills {percent(rarest)} of the voxels: Dice weighs all structures alike"

@@ -35,7 +35,10 @@ class Head:
 
 @dataclass(frozen=True)
 class Content:
-    """What the voxels of a case are like; `box` is the size of what is not exactly 0 in all channels."""
+    """What the voxels of a case are like; `box` is the size of what is not exactly 0 in all channels.
+
+    `border` is the one value other than 0 that most of the faces of the first channel have, None without one.
+    """
 
     case_id: str
     low: float
@@ -44,6 +47,7 @@ class Content:
     zeros: float
     zero_border: bool
     box: Sizes
+    border: float | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,11 @@ class Survey:
     def patients(self) -> int:
         """How many patients there are."""
         return len({case.patient for case in self.cohort.cases})
+
+    def prepared_bytes(self, shape: tuple[int, ...]) -> int:
+        """Bytes of all images of the parts train and val, prepared to a typical shape."""
+        images = len(self.split.part("train")) + len(self.split.part("val"))
+        return 4 * images * len(self.cohort.channels) * math.prod(shape)
 
     def typical(self, spacing: Triple | None = None, *, box: bool = False) -> Sizes:
         """The median shape of training images, in voxels of `spacing`, of what is not empty where `box` says so."""
