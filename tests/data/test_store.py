@@ -90,6 +90,7 @@ CANNOT_MATTER = {
     "data/splits/people.py": "the same",
     "errors.py": "records without work",
     "registry.py": "finds the classes of steps, whose settings and code belong to the entry by themselves",
+    "yaml_text.py": "where a setting stands in a file",
     "settings.py": "the root of settings, whose values belong to the entry by themselves",
     "sources/base.py": "how cases are found: the case is given",
     "sources/labels.py": "the same",

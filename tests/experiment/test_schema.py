@@ -137,6 +137,8 @@ def test_shipped_configurations_satisfy_the_schema(file: Path) -> None:
         ("metrics", "dice", True),
         ("metrics", ["dice", {"kind": "nsd", "tolerance_mm": 2}], True),
         ("metrics", ["dise"], False),
+        ("predict", {"postprocess": [{"kind": "fill_holes", "of": "organ"}]}, True),
+        ("predict", {"postprocess": [{"kind": "fill_holes", "of": ["organ", "lesion"]}]}, False),
         ("train", {"epochs": 0}, False),
         ("train", {"epochs": "3"}, False),
         ("train", {"epochs": True}, False),

@@ -17,9 +17,12 @@ def _as_list(received: Any) -> Any:
     return [received] if isinstance(received, str) else received
 
 
-Names = Annotated[
-    tuple[str, ...], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...])
-]
+_List = Annotated[tuple[str, ...], Field(min_length=1)]
+_ListOfOne = Annotated[tuple[str, ...], Field(min_length=1, max_length=1)]
+Names = Annotated[_List, BeforeValidator(_as_list, json_schema_input_type=str | _List)]
+"""A name, or several."""
+Name = Annotated[_ListOfOne, BeforeValidator(_as_list, json_schema_input_type=str | _ListOfOne)]
+"""A single name."""
 
 
 class PostprocessConfig(Component, family="postprocess"):

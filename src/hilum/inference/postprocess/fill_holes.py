@@ -1,17 +1,13 @@
 """Fills the holes of a structure."""
 
-from typing import Annotated
-
-from pydantic import Field
-
 from hilum.geometry.components import filled
-from hilum.inference.postprocess.base import Mask, Names, PostprocessConfig
+from hilum.inference.postprocess.base import Mask, Name, PostprocessConfig
 
 
 class FillHolesConfig(PostprocessConfig, kind="fill_holes"):
     """What a structure encloses on all sides becomes part of it, where no other class lies."""
 
-    of: Annotated[Names, Field(max_length=1)]
+    of: Name
     """The class or region."""
 
     def apply(self, mask: Mask, voxel_ml: float | None) -> Mask:
