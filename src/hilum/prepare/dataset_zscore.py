@@ -7,11 +7,12 @@ from typing import Annotated, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from hilum.errors import DataError
 from hilum.prepare.base import PrepareConfig
+from hilum.prepare.percentiles import Percentage, above_low
 from hilum.prepare.zscore import CONSTANT_SHARE
 from hilum.problem import IGNORE
 from hilum.settings import Settings
@@ -19,7 +20,6 @@ from hilum.volume import Grid, Volume
 
 PART_VOXELS = 2**22
 """Voxels that are turned into float64 at a time."""
-Percentage = Annotated[float, Field(ge=0, le=100)]
 
 
 class ChannelRange(Settings):
@@ -61,12 +61,7 @@ class DatasetZscoreConfig(PrepareConfig, kind="dataset_zscore"):
     fitted: tuple[ChannelRange, ...] | None = None
     """By channel, what was found in the training part; leave it out to have it found."""
 
-    @field_validator("high")
-    @classmethod
-    def _above_low(cls, high: float, info: ValidationInfo) -> float:
-        if "low" in info.data and not high > info.data["low"]:
-            raise ValueError(f"a percentage above low ({info.data['low']:g})")
-        return high
+    _above_low = field_validator("high")(above_low)
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
         """The image with channels scaled alike in all cases. Raises DataError for other channels than were fitted."""

@@ -13,6 +13,13 @@ from hilum.volume import Grid, Volume
 Percentage = Annotated[float, Field(ge=0, le=100)]
 
 
+def above_low(high: float, info: ValidationInfo) -> float:
+    """The upper of two percentages. Raises ValueError where it is not above the lower one."""
+    if "low" in info.data and not high > info.data["low"]:
+        raise ValueError(f"a percentage above low ({info.data['low']:g})")
+    return high
+
+
 class PercentilesConfig(PrepareConfig, kind="percentiles"):
     """The range between two percentiles of each channel to [0, 1], clipped; a constant channel becomes 0."""
 
@@ -21,12 +28,7 @@ class PercentilesConfig(PrepareConfig, kind="percentiles"):
     high: Percentage = 99.5
     """This percentile becomes 1."""
 
-    @field_validator("high")
-    @classmethod
-    def _above_low(cls, high: float, info: ValidationInfo) -> float:
-        if "low" in info.data and not high > info.data["low"]:
-            raise ValueError(f"a percentage above low ({info.data['low']:g})")
-        return high
+    _above_low = field_validator("high")(above_low)
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
         """The image with values in [0, 1]."""

@@ -13,6 +13,28 @@ from hilum.formats.reading import read_header, several_frames
 FORMS_TOLERANCE_VOXELS = 0.1
 """How far the two positions that a NIfTI header can tell may be apart before it is worth a word."""
 
+ODD_FACTS = {
+    "mended": (
+        "header mended",
+        "{}",
+        "a header as the standard has it",
+        "see whether the voxels lie where they should, and write the file anew",
+    ),
+    "orientation_tag": (
+        "picture to be turned",
+        "orientation tag {}",
+        "1, or none",
+        "pixels are read as stored, not turned: where that matters, turn images and masks and save them anew",
+    ),
+    "slice_gap": (
+        "slices may be missing",
+        "{}",
+        "no gaps, or known ones",
+        "see whether the series is complete: every other slice may have been lost",
+    ),
+}
+"""Facts of a header that are worth a warning: its kind, how the fact is told, what was expected, and what to do."""
+
 
 def case_findings(case: Case, headers: Mapping[ImageRef, Header]) -> Iterator[Finding]:
     """What is wrong or odd with those files of a case whose headers could be read."""
@@ -86,36 +108,10 @@ def _alone(ref: ImageRef, header: Header, case: str) -> Iterator[Finding]:
             expected="one of them",
             fix="left and right are guessed from the order of voxels: convert the file anew from what it was made of",
         )
-    if "mended" in header.facts:
-        yield Finding(
-            "warning",
-            "header mended",
-            case,
-            str(ref),
-            received=header.facts["mended"],
-            expected="a header as the standard has it",
-            fix="see whether the voxels lie where they should, and write the file anew",
-        )
-    if "orientation_tag" in header.facts:
-        yield Finding(
-            "warning",
-            "picture to be turned",
-            case,
-            str(ref),
-            received=f"orientation tag {header.facts['orientation_tag']}",
-            expected="1, or none",
-            fix="pixels are read as stored, not turned: where that matters, turn images and masks and save them anew",
-        )
-    if "slice_gap" in header.facts:
-        yield Finding(
-            "warning",
-            "slices may be missing",
-            case,
-            str(ref),
-            received=header.facts["slice_gap"],
-            expected="no gaps, or known ones",
-            fix="see whether the series is complete: every other slice may have been lost",
-        )
+    for fact, (kind, received, expected, fix) in ODD_FACTS.items():
+        if fact in header.facts:
+            told = received.format(header.facts[fact])
+            yield Finding("warning", kind, case, str(ref), received=told, expected=expected, fix=fix)
     yield from _two_forms(ref, header, case)
 
 
