@@ -104,6 +104,11 @@ class TrainingError(HilumError):
     exit_code = 4
 
 
+def number_of(count: int, noun: str) -> str:
+    """1 case, 2 cases."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def nearest(word: str, options: Iterable[str]) -> str | None:
     """The option most like `word`, or None where none is near."""
     close = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from hilum.case import Case, ImageRef, natural_order
-from hilum.errors import DataError, Finding
+from hilum.errors import DataError, Finding, number_of
 from hilum.formats.atomic import write_whole
 
 SHOWN = 10
@@ -56,8 +56,7 @@ def arranged(findings: Iterable[Finding]) -> list[Finding]:
 def counted(findings: Sequence[Finding]) -> str:
     """How many there are of each sort: "2 errors, 1 warning"."""
     errors = len(severe(findings))
-    warnings = len(findings) - errors
-    return f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+    return f"{number_of(errors, 'error')}, {number_of(len(findings) - errors, 'warning')}"
 
 
 def grouped(findings: Iterable[Finding]) -> list[tuple[Finding, ...]]:

@@ -12,7 +12,7 @@ from hilum.case import Case, Cohort
 from hilum.config import Reading
 from hilum.data.audit import Audit
 from hilum.data.findings import counted, severe, table, write_csv
-from hilum.errors import ConfigError, DataError, Finding, HilumError, SplitError
+from hilum.errors import ConfigError, DataError, Finding, HilumError, SplitError, number_of
 from hilum.experiment import Experiment, cohort_faults, diagnose
 from hilum.pipeline.auditing import look_for_copies, seen_by_others, seen_in
 from hilum.pipeline.estimate import study_bytes
@@ -222,16 +222,16 @@ def _memory(study: Study) -> str:
 def _duration(study: Study, trial: StepTrial) -> str:
     """How long an epoch, a validation and the whole run will take."""
     settings, scored = study.experiment.train, len(validated(study))
-    epoch = f"about {in_words(trial.epoch_s)} an epoch of {_number(trial.steps_per_epoch, 'step')}"
+    epoch = f"about {in_words(trial.epoch_s)} an epoch of {number_of(trial.steps_per_epoch, 'step')}"
     if scored:
-        epoch += f", {in_words(trial.validation_s)} a validation of {_number(scored, 'case')}"
+        epoch += f", {in_words(trial.validation_s)} a validation of {number_of(scored, 'case')}"
     if settings.epochs is None:
         return f"{epoch}: {settings.minutes:g} min for the whole run, as train.minutes says"
-    total_s, told = settings.epochs * trial.epoch_s, _number(settings.epochs, "epoch")
+    total_s, told = settings.epochs * trial.epoch_s, number_of(settings.epochs, "epoch")
     if scored:
         times = -(-settings.epochs // settings.validate_every)
         total_s += (times + len(study.split.part("val")) / scored) * trial.validation_s  # all are scored at the end
-        told += f" with {_number(times, 'validation')} and the last scores"
+        told += f" with {number_of(times, 'validation')} and the last scores"
     return f"{epoch}: {in_words(total_s)} for {told}"
 
 
@@ -243,8 +243,4 @@ def in_words(seconds: float) -> str:
 
 
 def _people(cases: Sequence[Case]) -> str:
-    return f"{_number(len(cases), 'case')} of {_number(len({case.patient for case in cases}), 'patient')}"
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count} {word}{'s' * (count != 1)}"
+    return f"{number_of(len(cases), 'case')} of {number_of(len({case.patient for case in cases}), 'patient')}"

@@ -7,11 +7,11 @@ from collections import Counter
 from typing import Any
 
 from hilum.case import Cohort
-from hilum.errors import DataError
+from hilum.errors import DataError, number_of
 from hilum.pipeline.proposal.classify import classification
 from hilum.pipeline.proposal.machine import Machine
 from hilum.pipeline.proposal.names import class_map, finding_last, structure_map
-from hilum.pipeline.proposal.recipe import counted, percent
+from hilum.pipeline.proposal.recipe import percent
 from hilum.pipeline.proposal.segment import segmentation
 from hilum.pipeline.proposal.survey import Survey
 from hilum.pipeline.proposal.write import Entry
@@ -119,7 +119,7 @@ def _masks_reason(survey: Survey, *, guessed: bool, ignored: int | None) -> str:
     if guessed and masks.shares.get(0, 1.0) < 0.5:
         why += "; 0 is not the most frequent one: if it is the structure, exchange the two numbers"
     if masks.rounded:
-        why += f". {counted(masks.rounded, 'mask')} hold numbers such as 0.99999997, which are rounded"
+        why += f". {number_of(masks.rounded, 'mask')} hold numbers such as 0.99999997, which are rounded"
     return why + (f". {ignored}: voxels that no loss and no score sees" if ignored is not None else "")
 
 
@@ -135,7 +135,7 @@ def split_entry(cohort: Cohort) -> Entry:
         why = "one patient: the images are cut into contiguous blocks, and no score says anything about other patients"
     elif patients < FEW_PATIENTS:
         why = (
-            f"by patient; {counted(patients, 'patient')} are few, and so are those that scores rest on. "
+            f"by patient; {number_of(patients, 'patient')} are few, and so are those that scores rest on. "
             "To score every one of them once, train one run for each fold of\n"
             f"  split: {{kind: kfold, folds: {max(2, min(5, patients))}, fold: 0}}"
         )

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hilum.pipeline.proposal.recipe import by, counted
+from hilum.errors import number_of
+from hilum.pipeline.proposal.recipe import by
 from hilum.pipeline.proposal.survey import Head, Survey
 
 SHOWN = 5
@@ -22,14 +23,14 @@ def listing(survey: Survey) -> tuple[str, ...]:
 
 def _lines(survey: Survey) -> Iterator[str]:
     cohort, heads = survey.cohort, survey.heads
-    channels = counted(len(cohort.channels), "channel")
+    channels = number_of(len(cohort.channels), "channel")
     yield (
-        f"{counted(len(cohort.cases), 'case')} of {counted(survey.patients, 'patient')}, "
+        f"{number_of(len(cohort.cases), 'case')} of {number_of(survey.patients, 'patient')}, "
         f"{channels} ({', '.join(cohort.channels)})"
     )
     yield f"images: {_sizes(heads, survey)}"
     stored = Counter(head.header.stored for head in heads if head.header.stored)
-    values = f"values {survey.low:.4g} to {survey.high:.4g} in {counted(len(survey.contents), 'training image')}"
+    values = f"values {survey.low:.4g} to {survey.high:.4g} in {number_of(len(survey.contents), 'training image')}"
     yield f"stored as {', '.join(f'{name} ({count})' for name, count in stored.most_common())}; {values}"
     yield _labels(survey)
     parts = [(part, cases) for part, cases in survey.split.parts.items() if cases]
@@ -37,9 +38,9 @@ def _lines(survey: Survey) -> Iterator[str]:
     yield from (f"note: {note}" for note in (*cohort.notes, *survey.split.notes))
     yield from (f"note: {finding}" for finding in cohort.findings[:SHOWN])
     lacking = sum(bool(case.missing) for case in cohort.cases)
-    yield f"{counted(lacking, 'case')} without some of the channels" if lacking else ""
+    yield f"{number_of(lacking, 'case')} without some of the channels" if lacking else ""
     if survey.faults:
-        yield f"cannot be used: {counted(len(survey.faults), 'file')}; mend or remove them before training"
+        yield f"cannot be used: {number_of(len(survey.faults), 'file')}; mend or remove them before training"
         yield from (f"  {' '.join(fault.split())}" for fault in survey.faults[:SHOWN])
         yield f"  and {len(survey.faults) - SHOWN} more" if len(survey.faults) > SHOWN else ""
 

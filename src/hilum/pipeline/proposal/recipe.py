@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hilum.errors import number_of
 from hilum.pipeline.proposal.machine import Machine
 from hilum.pipeline.proposal.survey import Survey, Triple
 from hilum.pipeline.proposal.write import Entry, Step
@@ -54,7 +55,7 @@ class Course:
         every = max(1, round(self.epochs / VALIDATIONS))
         train |= {"validate_every": every} if every > 1 else {}
         train |= {"steps_per_epoch": self.steps_per_epoch} if self.shortened else {}
-        steps = f"{self.epochs} epochs of {counted(self.steps_per_epoch, 'step')}"
+        steps = f"{self.epochs} epochs of {number_of(self.steps_per_epoch, 'step')}"
         steps += " (others of the many cases each time)" if self.shortened else ""
         steps += f": {self.steps} steps"
         return (
@@ -119,11 +120,6 @@ def image_course(cases: int, batch_size: int, machine: Machine) -> Course:
     steps = min(whole, machine.epoch_steps)
     epochs = min(60, max(10, round(machine.steps * 0.45 / steps)))
     return Course(steps, epochs, shortened=steps < whole)
-
-
-def counted(number: int, noun: str) -> str:
-    """1 case, 2 cases."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def percent(share: float) -> str:
