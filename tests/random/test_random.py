@@ -1,5 +1,7 @@
 """Draws are a pure function of seed, epoch, index and purpose."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,3 +32,12 @@ def test_first_draws_over_neighbouring_keys_are_uniform_and_unrelated() -> None:
     assert first.var() == pytest.approx(1 / 12, rel=0.1)
     assert abs(np.corrcoef(first[:-1].ravel(), first[1:].ravel())[0, 1]) < 4 / first.size**0.5
     assert abs(np.corrcoef(first[:, :-1].ravel(), first[:, 1:].ravel())[0, 1]) < 4 / first.size**0.5
+
+
+@given(keys)
+def test_the_draws_are_those_of_numpys_philox_keyed_by_the_hash_of_the_words(key: tuple[int, int, int, str]) -> None:
+    digest = hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=16).digest()
+    philox = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    ours = generator(*key)
+    assert ours.bit_generator.state["state"]["key"].tolist() == philox.bit_generator.state["state"]["key"].tolist()
+    assert (ours.random(9) == philox.random(9)).all()

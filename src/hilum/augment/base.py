@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Self
 
 import numpy as np
@@ -53,7 +54,7 @@ class Frame:
         kept = [axis for axis in range(3) if len(shape) == 3 or axis != slice_axis]
         return cls(shape, tuple(grid.spacing[axis] for axis in kept), tuple(names[axis] for axis in kept), channels)
 
-    @property
+    @cached_property
     def extent(self) -> tuple[float, ...]:
         """Length of each axis from outer edge to outer edge, in the unit of `spacing`."""
         return tuple(size * step for size, step in zip(self.shape, self.spacing, strict=True))

@@ -126,17 +126,18 @@ class Dataset:
         None: around any that the case shows, as often as the sampling says.
         """
         prepared = self.prepared(case_index)
-        rng = generator(self.seed, epoch, index, "patch")
         shape = prepared.image.shape[1:]
         size = self.sampling.size(shape)
         start: tuple[int, ...] = (0, 0, 0)
+        outside: npt.ArrayLike = 0.0
         if size != shape:
+            rng = generator(self.seed, epoch, index, "patch")
+            # Outside a missing channel (NaN) there is nothing either: a zero would make it look half there.
+            outside = np.where(np.isnan(prepared.image[:, 0, 0, 0]), np.nan, 0.0)
             spots, foreground = prepared.structures, self.sampling.foreground
             if structures is not None:
                 spots, foreground = {structure: spots[structure] for structure in structures}, 1.0
             start = patch_start(rng, shape, size, structures=spots, foreground=foreground)
-        # Outside a missing channel (NaN) there is nothing either: a zero would make it look half there.
-        outside = np.where(np.isnan(prepared.image[:, 0, 0, 0]), np.nan, 0.0)
         image = torch.from_numpy(self.sampling.flat(cut(prepared.image, start, size, fill=outside)))
         if isinstance(prepared.target, int):
             return Sample(prepared.case.id, image, torch.tensor(prepared.target))
