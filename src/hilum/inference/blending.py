@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from hilum.inference.lattice import Lattice, Triple
+from hilum.inference.lattice import Lattice, Piece, Triple
 from hilum.inference.windows import PADDING, gaussian_weights
 
 CHUNK_NUMBERS = 2**20
@@ -125,19 +125,19 @@ class _Sums:
     def add(self, window: Triple, view: View, logits: Tensor) -> None:
         """Add what the network says (num_outputs, *window) of a mirrored view of a window."""
         along_i, along_j, along_k = (axis.pieces[n] for axis, n in zip(self.lattice.axes, window, strict=True))
-        for cell_i, own_i, seen_i in along_i:
-            for done, planes in _chunks(seen_i, logits):
-                part = self._weighted(logits, view, planes)
-                rows = slice(own_i.start + done, own_i.start + done + len(part[0]))
-                for (cell_j, own_j, seen_j), (cell_k, own_k, seen_k) in itertools.product(along_j, along_k):
-                    cell = self._cell((cell_i, cell_j, cell_k), len(logits))
-                    cell[:, rows, own_j, own_k] += part[:, :, seen_j, seen_k]
+        for planes in _chunks(logits, along_i):
+            part = self._weighted(logits, view, planes)
+            for (cell_i, own_i, seen_i), (cell_j, own_j, seen_j), (cell_k, own_k, seen_k) in itertools.product(
+                _within(planes, along_i), along_j, along_k
+            ):
+                cell = self._cell((cell_i, cell_j, cell_k), len(logits))
+                cell[:, own_i, own_j, own_k] += part[:, seen_i, seen_j, seen_k]
 
     def finished(self, group: Triple) -> Block:
         """The probabilities of the voxels that a group of windows finishes; their sums are forgotten."""
         axes = self.lattice.axes
         low, high = zip(*((axis.cuts[n], axis.cuts[n + 1]) for axis, n in zip(axes, group, strict=True)), strict=True)
-        i, j, k = (int(margin and number > 0) for margin, number in zip(self.margins, group, strict=True))
+        i, j, k = (int(self._follows(axis, group)) for axis in range(3))
         total = self._total_weights(low, high)
         cells = itertools.product(*(axis.cells(n) for axis, n in zip(axes, group, strict=True)))
         values: Tensor | None = None
@@ -182,10 +182,15 @@ class _Sums:
             total[box_i, box_j, box_k] += self.weights[seen_i, seen_j, seen_k]
         return total.mul_(len(self.network.views))
 
+    def _follows(self, axis: int, group: Triple) -> bool:
+        """Whether the block of a group begins with the last voxels of the one before it along an axis."""
+        along = self.lattice.axes[axis]
+        return self.margins[axis] and along.cuts[group[axis]] > along.first
+
     def _keep_faces(self, values: Tensor, group: Triple) -> None:
         """Put the last voxels of earlier blocks before a block, and keep its own last ones for those that follow."""
-        for axis, margin in enumerate(self.margins):
-            if margin and group[axis] > 0:
+        for axis in range(3):
+            if self._follows(axis, group):
                 values.select(axis, 0).copy_(self.faces.pop((axis, group)))
         for axis, margin in enumerate(self.margins):
             if margin and group[axis] + 1 < len(self.lattice.axes[axis].groups):
@@ -193,9 +198,23 @@ class _Sums:
                 self.faces[axis, (i, j, k)] = values.select(axis, -1).clone()
 
 
-def _chunks(planes: slice, logits: Tensor) -> Iterator[tuple[int, slice]]:
-    """Some planes of a window after the other, with how many came before."""
+def _chunks(logits: Tensor, pieces: Sequence[Piece]) -> Iterator[slice]:
+    """Some planes of a window after the other, as far as pieces of it are wanted.
+
+    They are the same for every division of the volume: the last bit of a probability may depend on what it is computed
+    together with.
+    """
     most = CHUNK_NUMBERS if logits.device.type == "cpu" else DEVICE_CHUNK_NUMBERS
     depth = max(1, most // (logits.numel() // logits.shape[1]))
-    for start in range(planes.start, planes.stop, depth):
-        yield start - planes.start, slice(start, min(start + depth, planes.stop))
+    for start in range(0, logits.shape[1], depth):
+        if start + depth > pieces[0][2].start and start < pieces[-1][2].stop:
+            yield slice(start, min(start + depth, logits.shape[1]))
+
+
+def _within(planes: slice, pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """The parts of pieces of a window that lie in some of its planes, counted from the first of these."""
+    for cell, own, seen in pieces:
+        first, stop = max(seen.start, planes.start), min(seen.stop, planes.stop)
+        if first < stop:
+            shift = own.start - seen.start
+            yield cell, slice(first + shift, stop + shift), slice(first - planes.start, stop - planes.start)

@@ -34,15 +34,17 @@ class Axis:
     @cached_property
     def groups(self) -> tuple[range, ...]:
         """Numbers of the windows of each group."""
-        # What starts before the tile, or at its margin, finishes with the first window inside.
-        opening = sum(start <= self.first + 1 for start in self.starts)
-        edges = [0, *range(max(opening, self.group), len(self.starts), self.group), len(self.starts)]
+        edges = [*range(0, len(self.starts), self.group), len(self.starts)]
         return tuple(range(*pair) for pair in itertools.pairwise(edges))
 
     @cached_property
     def cuts(self) -> tuple[int, ...]:
-        """Group n finishes the voxels from cuts[n] up to but without cuts[n + 1]."""
-        return (self.first, *(self.starts[group.start] for group in self.groups[1:]), self.stop)
+        """Group n finishes the voxels from cuts[n] up to but without cuts[n + 1]: none, where both are the same.
+
+        Windows that start before the tile, or at its margin, leave it to the first one inside to finish.
+        """
+        opened = (self.starts[group.start] for group in self.groups)
+        return (*(start if start > self.first + 1 else self.first for start in opened), self.stop)
 
     @cached_property
     def ends(self) -> tuple[int, ...]:
@@ -101,25 +103,22 @@ class Lattice:
 
     axes: tuple[Axis, Axis, Axis]
     order: Triple
+    blended: bool = True
+    """Whether some voxel of the volume, be it of another tile, is seen by several windows."""
 
     @property
     def num_windows(self) -> int:
         """How many windows are predicted."""
         return math.prod(len(axis.starts) for axis in self.axes)
 
-    @property
-    def blended(self) -> bool:
-        """Whether some voxel is covered by more than one window."""
-        return any(
-            later < start + axis.window for axis in self.axes for start, later in itertools.pairwise(axis.starts)
-        )
-
     def visits(self) -> Iterator[tuple[Triple, Triple | None]]:
         """Each window, by its number along the three axes, with the group that it completes where it is the last."""
-        last = [{group[-1]: number for number, group in enumerate(axis.groups)} for axis in self.axes]
+        finishing = [
+            {group[-1]: n for n, group in enumerate(axis.groups) if axis.cuts[n] < axis.cuts[n + 1]}
+            for axis in self.axes
+        ]
         for window in self._nested([range(len(axis.starts)) for axis in self.axes]):
-            ended = [numbers.get(index) for numbers, index in zip(last, window, strict=True)]
-            i, j, k = ended
+            i, j, k = (groups.get(index) for groups, index in zip(finishing, window, strict=True))
             yield window, (i, j, k) if i is not None and j is not None and k is not None else None
 
     @property
@@ -167,6 +166,11 @@ def lattices(
     visited by its windows in the same order: that in which the sums of one undivided tile need the least memory.
     """
     order = _order(starts, shape, window)
+    blended = any(
+        later - start < side
+        for along, side in zip(starts, window, strict=True)
+        for start, later in itertools.pairwise(along)
+    )
     parts = [
         list(_parts(along, size, tiles=count, margin=margin))
         for along, size, count, margin in zip(starts, shape, tiles, margins, strict=True)
@@ -177,7 +181,7 @@ def lattices(
             Axis(first, stop, side, tuple(start for start in along if first - side < start < stop))
             for (first, stop), side, along in zip(box, window, starts, strict=True)
         )
-        found.append(_grouped(Lattice((i, j, k), order), num_outputs))
+        found.append(_grouped(Lattice((i, j, k), order, blended), num_outputs))
     return found
 
 
@@ -208,4 +212,4 @@ def _grouped(lattice: Lattice, num_outputs: int) -> Lattice:
         if len(axes[place].groups) > 1:
             break
     i, j, k = axes
-    return Lattice((i, j, k), lattice.order)
+    return Lattice((i, j, k), lattice.order, lattice.blended)
