@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-TARGETS = 2**19
+TARGETS = 2**18
 """Voxels of the image that are looked at together."""
 
 
