@@ -50,7 +50,7 @@ def write_scan(file: Path, shape: tuple[int, int, int]) -> None:
     for k in range(shape[2]):
         blobs = np.sin(i + 0.02 * k) * np.cos(j - 0.03 * k) + 0.1 * rng.standard_normal(shape[:2])
         voxels[:, :, k] = (400 * blobs).astype(np.int16)
-    nib.save(nib.Nifti1Image(voxels, affine), file)  # type: ignore[attr-defined, no-untyped-call]
+    nib.save(nib.Nifti1Image(voxels, affine), file)
 
 
 def predictor_of(classes: int, memory_gb: float | None = None) -> Any:
@@ -191,7 +191,7 @@ def labels_of(file: Path) -> Any:
 
     if file.suffix == ".npy":
         return np.load(file)
-    return np.asarray(nib.load(file).dataobj)  # type: ignore[attr-defined]
+    return np.asarray(nib.load(file).dataobj)
 
 
 def parsed() -> argparse.Namespace:

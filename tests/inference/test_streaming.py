@@ -38,7 +38,7 @@ def network(outputs: int, dims: int = 3) -> nn.Module:
     torch.manual_seed(1)
     layers = nn.Sequential(kind(1, 6, 5, padding=2), nn.Tanh(), kind(6, outputs, 3, padding=1))
     with torch.no_grad():
-        layers[2].weight.mul_(6)
+        layers[2].get_parameter("weight").mul_(6)
     return layers.eval()
 
 

@@ -43,10 +43,10 @@ class Axis:
     def cuts(self) -> tuple[int, ...]:
         """Group n finishes the voxels from cuts[n] up to but without cuts[n + 1]: none, where both are the same.
 
-        Windows that start before the tile, or at its margin, leave it to the first one inside to finish.
+        Windows that start before the tile leave it to the last of them to finish its first voxels.
         """
         opened = (self.starts[group.start] for group in self.groups)
-        return (*(start if start > self.first + 1 else self.first for start in opened), self.stop)
+        return (*(max(start, self.first) for start in opened), self.stop)
 
     @cached_property
     def ends(self) -> tuple[int, ...]:

@@ -81,7 +81,7 @@ class Placing:
 
     def __init__(self, prepared: Grid, source: Grid) -> None:
         self.prepared, self.source = prepared, source
-        self._map = np.linalg.solve(prepared.affine, source.affine)
+        self._map: Floats = np.linalg.solve(prepared.affine, source.affine).astype(np.float64)
         self._axes = _aligned(self._map, source.shape)
         self._places = None if self._axes is None else self._along(self._axes)
 
