@@ -1,15 +1,18 @@
-"""Back onto the image's own grid: slabs change nothing, places are those of the world, the unseen is background."""
+"""Back onto the image's own grid: blocks change nothing, places are those of the world, the unseen is background."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
+from tests.inference.brute_force import labels_on
 
 from hilum.inference import restore
-from hilum.inference.restore import to_source
+from hilum.inference.blending import Block
+from hilum.inference.restore import SourceLabels, to_source
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume, resample
 
@@ -66,20 +69,81 @@ SOURCES = {
 }
 
 
+def blocks(probabilities: Volume, cuts: tuple[list[int], ...], margins: tuple[bool, ...]) -> Iterator[Block]:
+    """A volume cut into blocks that overlap by one voxel along axes with a margin."""
+    for box in itertools.product(*(itertools.pairwise([0, *along, 40]) for along in cuts)):
+        i, j, k = (int(margin and low > 0) for margin, (low, _) in zip(margins, box, strict=True))
+        (a, b), (c, d), (e, f) = box
+        values = probabilities.tensor[:, a - i : b, c - j : d, e - k : f].movedim(0, 3).contiguous()
+        yield Block(values, (a - i, c - j, e - k), (i, j, k))
+
+
+def smooth(problem: Problem) -> Volume:
+    """Probabilities that differ slowly from voxel to voxel, so that neighbours often agree and often do not."""
+    coarse = torch.randn(1, problem.num_outputs, 7, 7, 7, generator=torch.manual_seed(1))
+    logits = 3 * torch.nn.functional.interpolate(coarse, size=(40, 40, 40), mode="trilinear")
+    return Volume(problem.probabilities(logits)[0], grid((40, 40, 40), (1, 1, 1)))
+
+
+@pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
 @pytest.mark.parametrize("problem", [ORGANS, REGIONS], ids=["classes", "regions"])
-def test_slabs_equal_the_whole_volume(monkeypatch: pytest.MonkeyPatch, source: Grid, problem: Problem) -> None:
-    prepared = grid((40, 40, 40), (1, 1, 1))
-    predicted = torch.rand(problem.num_outputs, 40, 40, 40, generator=torch.manual_seed(1))
-    whole = resample(Volume(predicted, prepared), source, antialias=False, outside=0.0).tensor
-    if problem.exclusive:
-        background = Volume(predicted[:1], prepared)
-        whole[0] = resample(background, source, antialias=False, outside=1.0).tensor[0]
-    monkeypatch.setattr(restore, "SLAB_NUMBERS", 3 * problem.num_outputs * source.shape[1] * source.shape[2])
-    found = to_source(Volume(predicted, prepared), source, problem)
-    assert found.grid == source
-    disagree = (found.tensor[0] != problem.decode(whole)).float().mean()
-    assert disagree < 1e-4  # noise has near-ties, which rounding may decide otherwise
+def test_blocks_equal_the_whole_volume_to_the_last_label(source: Grid, problem: Problem, noise: bool) -> None:
+    predicted = smooth(problem)
+    if noise:
+        random = torch.rand(predicted.tensor.shape, generator=torch.manual_seed(1))
+        predicted = Volume(random, predicted.grid)
+    labels = SourceLabels(predicted.grid, source, problem)
+    for block in blocks(predicted, ([2, 19], [30], [7, 8, 39]), labels.margins):
+        labels.take(block)
+    assert torch.equal(labels.labels, labels_on(predicted, source, problem))
+    assert torch.equal(labels.labels, to_source(predicted, source, problem).tensor[0])
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
+def test_a_visitor_sees_each_voxel_of_the_field_of_view_once_with_its_probabilities(source: Grid) -> None:
+    predicted = smooth(ORGANS)
+    seen = torch.full((3, *source.shape), torch.nan)
+    count = torch.zeros(source.shape, dtype=torch.int64)
+
+    def visit(voxels: torch.Tensor, probabilities: torch.Tensor) -> None:
+        seen.flatten(1)[:, voxels] = probabilities
+        count.view(-1).index_add_(0, voxels, torch.ones_like(voxels))
+
+    labels = SourceLabels(predicted.grid, source, ORGANS, visit=visit)
+    for block in blocks(predicted, ([2, 19], [30], [7, 8, 39]), labels.margins):
+        labels.take(block)
+    expected = resample(predicted, source, antialias=False, outside=-1.0).tensor
+    there = expected[0] >= 0
+    assert torch.equal(count, there.long())
+    torch.testing.assert_close(seen[:, there], expected[:, there], rtol=0, atol=1e-5)
+    assert torch.equal(labels.labels, labels_on(predicted, source, ORGANS))
+
+
+def test_voxels_that_fall_onto_others_are_copied_and_need_no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is to be interpolated")
+
+    monkeypatch.setattr(restore, "interpolated", refused)
+    predicted = smooth(ORGANS)
+    turned = predicted.grid.affine[:, [2, 0, 1, 3]] @ np.diag([-1, 1, -1, 1])
+    turned[:3, 3] = predicted.grid.affine[:3] @ (37, 2, 39, 1)
+    source = Grid((30, 20, 45), turned)  # permuted, two axes flipped, cropped and padded
+    labels = SourceLabels(predicted.grid, source, ORGANS)
+    assert labels.margins == (False, False, False)
+    for block in blocks(predicted, ([2, 19], [30], [7, 8, 39]), labels.margins):
+        labels.take(block)
+    assert torch.equal(labels.labels, labels_on(predicted, source, ORGANS))
+    assert 0 < int((labels.labels > 0).sum()) < labels.labels.numel()
+
+
+def test_regions_whose_values_do_not_follow_from_one_half_are_interpolated_all_the_same() -> None:
+    """Three regions that only occur together: which label fits best is not what lies above one half."""
+    together = Problem("segmentation", 3, ("t1",), ("a", "b", "c"), ((1,), (1,), (1,)), exclusive=False)
+    predicted = smooth(together)
+    for source in SOURCES.values():
+        found = to_source(predicted, source, together).tensor[0]
+        assert torch.equal(found, labels_on(predicted, source, together))
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())

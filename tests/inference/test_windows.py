@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.inference.brute_force import blended, whole
 from torch import Tensor
 
 from hilum.inference.predictor import mirrorings
-from hilum.inference.windows import WEIGHT_FLOOR, gaussian_weights, pad_to, predict_stack, window_starts
+from hilum.inference.windows import WEIGHT_FLOOR, all_starts, gaussian_weights, window_starts
 
 
 def two_classes(windows: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def test_voxelwise_network_gives_what_it_gives_on_the_whole_image(
 ) -> None:
     image = torch.randn(2, *shape, generator=torch.manual_seed(1))
     flips = [(0,), (0, 1)] if flipped else []
-    found = predict_stack(two_classes, image[None], window=window, overlap=0.5, batch_size=3, flips=flips)[0]
+    found = blended(two_classes, image[None], window=window, overlap=0.5, batch_size=3, flips=flips)[0]
     torch.testing.assert_close(found, two_classes(image[None])[0], rtol=1e-5, atol=1e-6)
     assert found.dtype == torch.float32
 
@@ -84,26 +84,26 @@ def test_convolution_equals_the_whole_image_away_from_the_window_borders() -> No
     convolution = torch.nn.Conv2d(1, 1, 3, padding=1)
     image = torch.randn(1, 12, 12, generator=torch.manual_seed(2))
     with torch.no_grad():
-        found = predict_stack(convolution, image[None], window=(12, 12), overlap=0.5, batch_size=1)[0]
+        found = blended(convolution, image[None], window=(12, 12), overlap=0.5, batch_size=1)[0]
         assert torch.equal(found, convolution(image[None])[0])
 
 
 def test_windows_are_blended_as_by_brute_force() -> None:
-    image = torch.randn(1, 11, 7, generator=torch.manual_seed(3))
-    window = (6, 4)
-    total, weight_sum = torch.zeros(2, 11, 7), torch.zeros(11, 7)
-    for i in window_starts(11, 6, 0.5):
-        for j in window_starts(7, 4, 0.5):
-            box = (slice(i, i + 6), slice(j, j + 4))
-            total[:, box[0], box[1]] += ramp(image[None, :, box[0], box[1]])[0] * gaussian_weights(window)
-            weight_sum[box] += gaussian_weights(window)
-    found = predict_stack(ramp, image[None], window=window, overlap=0.5, batch_size=4)[0]
-    torch.testing.assert_close(found, total / weight_sum)
+    image = torch.randn(1, 1, 11, 7, generator=torch.manual_seed(3))
+    found = blended(ramp, image, window=(6, 4), overlap=0.5, batch_size=4)
+    torch.testing.assert_close(found, whole(ramp, image, window=(6, 4), overlap=0.5))
+
+
+def test_a_smaller_image_lies_in_the_middle_of_its_window() -> None:
+    assert all_starts((20, 5, 8), (8, 8, 8), 0.5) == [(0, 4, 8, 12), (-1,), (0,)]
+    place = torch.arange(64.0).reshape(8, 8)
+    found = blended(lambda x: x + place, torch.zeros(1, 1, 5, 2), window=(8, 8), overlap=0.5)
+    assert torch.equal(found[0, 0], place[1:6, 3:5])
 
 
 def test_flips_average_the_mirrored_predictions() -> None:
     image = torch.randn(1, 6, 6, generator=torch.manual_seed(4))
-    found = predict_stack(ramp, image[None], window=(6, 6), overlap=0.0, batch_size=1, flips=[(0,)])[0]
+    found = blended(ramp, image[None], window=(6, 6), overlap=0.0, batch_size=1, flips=[(0,)])[0]
     expected = (ramp(image[None]) + ramp(image[None].flip(2)).flip(2))[0] / 2
     torch.testing.assert_close(found, expected)
 
@@ -111,9 +111,9 @@ def test_flips_average_the_mirrored_predictions() -> None:
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_a_stack_is_its_images_one_by_one(batch_size: int) -> None:
     images = torch.randn(4, 2, 10, 9, generator=torch.manual_seed(5))
-    found = predict_stack(two_classes, images, window=(6, 16), overlap=0.25, batch_size=batch_size)
+    found = blended(two_classes, images, window=(6, 16), overlap=0.25, batch_size=batch_size)
     for image, one in zip(images, found, strict=True):
-        alone = predict_stack(two_classes, image[None], window=(6, 16), overlap=0.25, batch_size=2)[0]
+        alone = blended(two_classes, image[None], window=(6, 16), overlap=0.25, batch_size=2)[0]
         torch.testing.assert_close(one, alone)
 
 
@@ -124,13 +124,13 @@ def test_each_window_is_seen_once_and_batches_are_full() -> None:
         sizes.append(len(windows))
         return two_classes(windows)
 
-    predict_stack(counting, torch.zeros(3, 2, 16, 16), window=(8, 8), overlap=0.5, batch_size=4)
+    blended(counting, torch.zeros(3, 2, 16, 16), window=(8, 8), overlap=0.5, batch_size=4)
     assert sizes == [4, 4, 4, 4, 4, 4, 3]  # three images of 3 x 3 windows
 
 
 def test_half_precision_networks_are_accumulated_in_float32() -> None:
     image = torch.randn(2, 9, 9, generator=torch.manual_seed(6))
-    found = predict_stack(lambda x: two_classes(x).bfloat16(), image[None], window=(4, 4), overlap=0.5, batch_size=8)[0]
+    found = blended(lambda x: two_classes(x).bfloat16(), image[None], window=(4, 4), overlap=0.5, batch_size=8)[0]
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, two_classes(image[None])[0], rtol=0, atol=4e-3)  # bfloat16 has 8 bits
 
@@ -151,15 +151,7 @@ def test_mirrored_views_of_every_window_are_averaged_as_by_brute_force(
     flips = mirrorings("all", [f"axis{axis}" for axis in range(len(window))])
     assert len(flips) == 2 ** len(window) - 1
     image = torch.randn(1, *shape, generator=torch.manual_seed(8))
-    found = predict_stack(placed, image[None], window=window, overlap=0.5, batch_size=batch_size, flips=flips)[0]
+    found = blended(placed, image[None], window=window, overlap=0.5, batch_size=batch_size, flips=flips)[0]
     assert all(size == batch_size for size in sizes[:-1])
-    padded, inner = pad_to(image[None], window)
-    total, weight_sum = torch.zeros(2, *padded.shape[2:]), torch.zeros(padded.shape[2:])
-    starts = [window_starts(size, side, 0.5) for size, side in zip(padded.shape[2:], window, strict=True)]
-    for corner in itertools.product(*starts):
-        box: Any = (..., *(slice(start, start + side) for start, side in zip(corner, window, strict=True)))
-        part = padded[0][box]
-        views = [placed(part.flip([a + 1 for a in axes])[None])[0].flip([a + 1 for a in axes]) for axes in [(), *flips]]
-        total[box] += torch.stack(views).mean(0) * gaussian_weights(window)
-        weight_sum[box] += gaussian_weights(window)
-    torch.testing.assert_close(found, (total / weight_sum)[inner])
+    expected = whole(placed, image[None], window=window, overlap=0.5, flips=flips)[0]
+    torch.testing.assert_close(found, expected)

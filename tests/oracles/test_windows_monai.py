@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.inference.brute_force import blended
 from torch import Tensor
 
-from hilum.inference.windows import gaussian_weights, predict_stack, window_starts
+from hilum.inference.windows import gaussian_weights, window_starts
 
 monai_inferers = pytest.importorskip("monai.inferers")
 
@@ -28,7 +29,7 @@ def test_equals_monai(shape: tuple[int, ...], window: tuple[int, ...], overlap: 
     expected = monai_inferers.sliding_window_inference(
         image[None], window, sw_batch_size=3, predictor=place_dependent, overlap=overlap, mode="gaussian"
     )[0]
-    found = predict_stack(place_dependent, image[None], window=window, overlap=overlap, batch_size=3)[0]
+    found = blended(place_dependent, image[None], window=window, overlap=overlap, batch_size=3)[0]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 

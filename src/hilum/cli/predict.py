@@ -30,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shard", metavar="N/OF", help="do one part of the cases, such as 2/8: other processes or machines do the rest"
     )
+    parser.add_argument(
+        "--memory",
+        type=_gigabytes,
+        metavar="SIZE",
+        help="most memory to take, such as 8GB: the same as predict.memory_gb=8",
+    )
     parser.add_argument("--redo", action="store_true", help="predict finished cases anew, too")
     parser.add_argument(
         "--check-leakage",
@@ -43,11 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     from hilum.pipeline.predicting import predict
 
     runs, source, output, overrides = divided(arguments.overrides)
+    limit = [] if arguments.memory is None else [f"predict.memory_gb={arguments.memory:g}"]
     batch = predict(
         runs,
         source,
         output,
-        overrides=overrides,
+        overrides=[*overrides, *limit],
         weights=arguments.weights,
         shard=arguments.shard,
         check_leakage=arguments.check_leakage,
@@ -77,3 +84,11 @@ def _weights(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"received {text!r}, expected numbers such as 2,1,1") from error
+
+
+def _gigabytes(text: str) -> float:
+    """A size such as 8GB, 8 or 500MB in GB."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(GB?|MB?)?", text.strip(), re.IGNORECASE)
+    if found is None or float(found[1]) == 0:
+        raise argparse.ArgumentTypeError(f"received {text!r}, expected a size such as 8GB or 500MB")
+    return float(found[1]) / (1024 if (found[2] or "G").upper().startswith("M") else 1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,9 +16,12 @@ from torch import Tensor, nn
 from hilum.data.modalities import with_missing
 from hilum.errors import ConfigError, DataError, nearest
 from hilum.formats.reading import read_image
+from hilum.inference.blending import Block, Network, blend
+from hilum.inference.lattice import Triple, lattices
+from hilum.inference.memory import BYTES, PROCESS_BYTES, Divide, Needs, Plan, network_bytes, planned, undivided
 from hilum.inference.postprocess.apply import postprocessed
-from hilum.inference.restore import to_source
-from hilum.inference.windows import pad_to, predict_stack
+from hilum.inference.restore import SourceLabels, Visit
+from hilum.inference.windows import all_starts, pad_to
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume
 
@@ -26,6 +31,9 @@ if TYPE_CHECKING:
     from hilum.prepare.base import PrepareConfig
 
 CPU = torch.device("cpu")
+NO_MARGINS = (False, False, False)
+LABEL_COPIES = 3
+"""Of the labels of an image while they are post-processed."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,8 @@ class Predictor:
     flips: Sequence[tuple[int, ...]] = ()
     """Sets of the network's spatial axes: each mirrored view is predicted and averaged in. See `mirrorings`."""
     batch_size: int = 4
-    """Windows, or slices, predicted together; always of one case, so that other cases cannot change its result."""
+    """Windows, or slices, predicted together, fewer where memory is short; always of one case, so that other cases
+    cannot change its result."""
     multiple: int = 1
     """Without a window, images are padded with zeros to a multiple of this."""
     slice_axis: int | None = None
@@ -61,6 +70,9 @@ class Predictor:
     """Where the network lies, and where windows are blended."""
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
     """Gives the context in which the network runs: its precision."""
+    memory_bytes: int | None = None
+    """Most memory while a case is predicted: of the process on a CPU, of tensors on another device; None: no limit."""
+    _network_bytes: dict[tuple[int, ...], int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.window is not None and len(self.window) != self.problem.dims:
@@ -85,16 +97,28 @@ class Predictor:
             raise DataError(f"has {len(image.tensor)} channels, the network takes {self.problem.num_channels}")
         return image
 
-    def segment(self, image: Volume) -> Volume:
-        """Label values (1, I, J, K) on the grid of `image`, in the smallest integer type, on the CPU."""
-        return self.labels(self.prepared(image), image.grid)
+    def segment(self, image: Volume, *, visit: Visit | None = None) -> Volume:
+        """Label values (1, I, J, K) on the grid of `image`, in the smallest integer type, on the CPU.
 
-    def labels(self, prepared: Volume, source: Grid) -> Volume:
-        """Label values (1, I, J, K) on the grid `source` from a prepared image, post-processed, on the CPU."""
-        labels = to_source(self.probabilities(prepared), source, self.problem)
+        `visit` is given the probabilities on the grid of `image`, some voxels at a time (see `Visit`). Raises DataError
+        where `memory_bytes` will not do. The image stays in memory: to let go of it, call `prepared` and `labels`.
+        """
+        prepared = self.prepared(image)
+        same = prepared.tensor.untyped_storage().data_ptr() == image.tensor.untyped_storage().data_ptr()
+        return self.labels(prepared, image.grid, visit=visit, held_bytes=0 if same else image.tensor.nbytes)
+
+    def labels(self, prepared: Volume, source: Grid, *, visit: Visit | None = None, held_bytes: int = 0) -> Volume:
+        """Label values (1, I, J, K) on the grid `source` from a prepared image, post-processed, on the CPU.
+
+        `held_bytes` is what the caller keeps in memory meanwhile, which counts towards `memory_bytes`.
+        """
+        labels = SourceLabels(prepared.grid, source, self.problem, visit=visit)
+        held_bytes += labels.labels.nbytes * (LABEL_COPIES if self.postprocess else 1)
+        plan = self.plan(prepared.grid, margins=labels.margins, held_bytes=held_bytes)
+        self._blend(prepared, plan, labels.take, margins=labels.margins)
         if not self.postprocess:
-            return labels
-        values = postprocessed(labels.tensor[0].numpy(), source, steps=self.postprocess, problem=self.problem)
+            return Volume(labels.labels[None], source)
+        values = postprocessed(labels.labels.numpy(), source, steps=self.postprocess, problem=self.problem)
         return Volume(torch.from_numpy(values)[None], source)
 
     def classify(self, image: Volume) -> Tensor:
@@ -112,21 +136,83 @@ class Predictor:
         return Volume(with_missing(image.tensor.float(), there, total), image.grid) if lacking else image
 
     def probabilities(self, prepared: Volume) -> Volume:
-        """Probabilities (num_outputs, I, J, K), float32, of a segmentation on the grid of the prepared image."""
-        stack = self._stack(prepared)
-        window = self.window or tuple(-(-size // self.multiple) * self.multiple for size in stack.shape[2:])
+        """Probabilities (num_outputs, I, J, K), float32, of a segmentation on the grid of the prepared image, whole.
+
+        They lie on the predictor's device and take no heed of `memory_bytes`.
+        """
+        whole = torch.empty((self.problem.num_outputs, *prepared.grid.shape), device=self.device)
+
+        def keep(block: Block) -> None:
+            i, j, k = (slice(first, stop) for first, stop in zip(block.first, block.stop, strict=True))
+            whole[:, i, j, k] = block.values.movedim(3, 0)
+
+        plan = undivided(self._divisions(prepared.grid, NO_MARGINS), batch_size=self.batch_size)
+        self._blend(prepared, plan, keep)
+        return Volume(whole, prepared.grid)
+
+    def plan(self, prepared: Grid, *, margins: Sequence[bool] = NO_MARGINS, held_bytes: int = 0) -> Plan:
+        """How the windows over an image on the grid `prepared` are divided so that `memory_bytes` are kept.
+
+        `margins` are the axes along which blocks overlap, `held_bytes` what else stays in memory meanwhile. Raises
+        DataError where there is no way.
+        """
+        divide = self._divisions(prepared, margins)
+        if self.memory_bytes is None:
+            return undivided(divide, batch_size=self.batch_size)
+        needs = self._needs(prepared, held_bytes)
+        return planned(divide, needs, batch_size=self.batch_size, most_bytes=self.memory_bytes)
+
+    def _divisions(self, grid: Grid, margins: Sequence[bool]) -> Divide:
+        """Gives the windows over a volume on `grid` in a number of tiles along each axis."""
+        window, shape = self._window(grid), grid.shape
+        return functools.partial(
+            lattices,
+            all_starts(shape, window, self.overlap),
+            shape=shape,
+            window=window,
+            num_outputs=self.problem.num_outputs,
+            margins=margins,
+        )
+
+    def _needs(self, grid: Grid, held_bytes: int) -> Needs:
+        """What predicting a prepared image on `grid` takes, however its windows are divided."""
+        window, flat = self._window(grid), self._flat_axis(grid)
+        shown = (1, self.problem.num_channels, *(side for axis, side in enumerate(window) if axis != flat))
+        if shown not in self._network_bytes:
+            with self._evaluating():
+                counted = network_bytes(self.model, shown, device=self.device, autocast=self.autocast)
+            self._network_bytes[shown] = counted
+        fixed = BYTES * self.problem.num_channels * math.prod(grid.shape)
+        fixed += sum(weights.nbytes for weights in (*self.model.parameters(), *self.model.buffers()))
+        fixed += PROCESS_BYTES + held_bytes if self.device.type == "cpu" else 0
+        logits = BYTES * self.problem.num_outputs * math.prod(window)
+        return Needs(fixed, self._network_bytes[shown], logits, self.problem.num_outputs)
+
+    def _blend(
+        self, prepared: Volume, plan: Plan, take: Callable[[Block], None], *, margins: Sequence[bool] = NO_MARGINS
+    ) -> None:
+        """Predict the windows of a plan and give `take` each block of the prepared grid that is final."""
+        flat = self._flat_axis(prepared.grid)
+        axes = [axis for axis in range(3) if axis != flat]  # of the volume, for each spatial axis of the network
+        views = tuple(tuple(axes[axis] for axis in flipped) for flipped in ((), *self.flips))
+
+        def logits(images: Tensor) -> Tensor:
+            if flat is None:
+                return self._logits(images)
+            return self._logits(images.squeeze(2 + flat)).unsqueeze(2 + flat)
+
+        network = Network(logits, self.problem.probabilities, views=views, batch_size=plan.batch_size)
+        image = prepared.tensor.to(self.device, torch.float32)
         with self._evaluating():
-            predicted = predict_stack(
-                self._network,
-                stack,
-                window=window,
-                overlap=self.overlap,
-                batch_size=self.batch_size,
-                flips=self.flips,
-            )
-        if self.problem.dims == 3:
-            return Volume(predicted[0], prepared.grid)
-        return Volume(predicted.movedim(0, self._slice_dim(prepared.grid)), prepared.grid)
+            blend(network, image, plan.lattices, take=take, margins=margins)
+
+    def _window(self, grid: Grid) -> Triple:
+        """The voxels (i, j, k) of a window over a volume; one slice for a 2D network."""
+        flat = self._flat_axis(grid)
+        sizes = iter(self.window or ())
+        whole = [-(-size // self.multiple) * self.multiple for size in grid.shape]
+        i, j, k = (1 if axis == flat else next(sizes, whole[axis]) for axis in range(3))
+        return i, j, k
 
     def classify_prepared(self, images: Sequence[Volume]) -> Tensor:
         """Probabilities (N, num_outputs) of N prepared images of one shape, which pass the network together.
@@ -152,16 +238,22 @@ class Predictor:
     def _stack(self, prepared: Volume) -> Tensor:
         """Images (N, C, *spatial) for the network: the one volume, or its slices."""
         tensor = prepared.tensor.to(self.device, torch.float32)
-        return tensor[None] if self.problem.dims == 3 else tensor.movedim(self._slice_dim(prepared.grid), 0)
+        flat = self._flat_axis(prepared.grid)
+        return tensor[None] if flat is None else tensor.movedim(1 + flat, 0)
 
-    def _slice_dim(self, grid: Grid) -> int:
-        """The dimension of (C, I, J, K) along which slices are taken."""
-        return 1 + (coarsest_axis(grid) if self.slice_axis is None else self.slice_axis)
+    def _flat_axis(self, grid: Grid) -> int | None:
+        """The axis of a volume along which a 2D network takes slices."""
+        if self.problem.dims == 3:
+            return None
+        return coarsest_axis(grid) if self.slice_axis is None else self.slice_axis
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with self.autocast():
+            logits: Tensor = self.model(images)
+        return logits
 
     def _network(self, images: Tensor) -> Tensor:
-        with self.autocast():
-            logits = self.model(images)
-        return self.problem.probabilities(logits)
+        return self.problem.probabilities(self._logits(images))
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -1,59 +1,126 @@
-"""From probabilities on a prepared grid to label values on the image's own grid."""
+"""From probabilities on a prepared grid to label values on the image's own grid, block by block."""
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hilum.errors import DataError
+from hilum.inference.blending import Block
+from hilum.inference.placing import Placing, Points
 from hilum.problem import Problem
-from hilum.volume import Grid, Volume, resample
+from hilum.volume import Grid, Volume
 
-SLAB_NUMBERS = 2**25
-"""Most probabilities on the image's grid at a time: 128 MiB of float32, however many classes or slices there are."""
-MARGIN_VOXELS = 2
-"""Neighbours that linear interpolation needs around a slab, and one more for rounding."""
+INTERPOLATED_NUMBERS = 2**22
+"""Probabilities that are interpolated together: 16 MiB of float32, whatever the number of classes."""
+SURE = 1e-4
+"""A probability this close to one half may be rounded to the other side of it."""
+
+Visit = Callable[[Tensor, Tensor], None]
+"""Is given voxels (n,) of the image's grid, as flat indices, and their probabilities (num_outputs, n), float32. Each
+voxel of the prepared field of view comes once, in no particular order; outside it the background is certain."""
+
+
+class SourceLabels:
+    """Label values (I, J, K) on the grid of an image, on the CPU, filled in as blocks of the prepared grid are final.
+
+    Probabilities are interpolated linearly before the decision, but only between neighbours that differ, unless `visit`
+    wants those of all voxels. A class that is the most likely one of all eight neighbours is so everywhere between
+    them, since weighted sums keep an order, also rounded; and so do regions that stay on one side of one half.
+    Outside the field of view nothing was seen: background.
+    """
+
+    def __init__(self, prepared: Grid, source: Grid, problem: Problem, *, visit: Visit | None = None) -> None:
+        if prepared.unit != source.unit:
+            raise DataError(f"probabilities lie on a grid in {prepared.unit}, the image on one in {source.unit}")
+        self._placing = Placing(prepared, source)
+        self._problem, self._visit = problem, visit
+        outside = torch.zeros(problem.num_outputs, 1)
+        outside[0] = float(problem.exclusive)
+        self.labels = problem.decode(outside).expand(source.shape).clone(memory_format=torch.contiguous_format)
+
+    @property
+    def margins(self) -> tuple[bool, bool, bool]:
+        """The axes along which blocks have to overlap by one voxel: those with something to interpolate."""
+        i, j, k = (not exact for exact in self._placing.exact)
+        return i, j, k
+
+    def take(self, block: Block) -> None:
+        """Decide the voxels of the image that lie within a block."""
+        probabilities = block.values.movedim(3, 0)
+        values = self._problem.decode(probabilities)
+        unsure = None
+        if self._visit is None and any(self.margins):
+            unsure = ~self._agreed(values, probabilities)
+        for targets in self._placing.targets(block.first, block.stop, block.repeated):
+            found = targets.looked_up(values)
+            targets.write(found, self.labels)
+            if self._visit is not None:
+                self._interpolate(block, targets.points(torch.ones_like(found, dtype=torch.bool)))
+            elif unsure is not None:
+                self._interpolate(block, targets.points(targets.looked_up(unsure)))
+
+    def _agreed(self, values: Tensor, probabilities: Tensor) -> Tensor:
+        """Whether all neighbours of what lies between two voxels along every axis with a margin are decided alike."""
+        low = high = values
+        sure = None if self._problem.exclusive else self._sure(values, probabilities)
+        for axis, margin in enumerate(self.margins):
+            if not margin:
+                continue
+            between = values.shape[axis] - 1
+            low = torch.minimum(low.narrow(axis, 0, between), low.narrow(axis, 1, between))
+            high = torch.maximum(high.narrow(axis, 0, between), high.narrow(axis, 1, between))
+            if sure is not None:
+                sure = sure.narrow(axis, 0, between) & sure.narrow(axis, 1, between)
+        return low == high if sure is None else (low == high) & sure
+
+    def _sure(self, values: Tensor, probabilities: Tensor) -> Tensor:
+        """Voxels (i, j, k) whose label stands for just the regions that are more likely than not, none of them barely.
+
+        With neighbours of the same kind the same regions are likely all the way between them, and so is the label.
+        """
+        written = np.unique([0, *(int(value) for group in self._problem.values for value in group)])
+        members = torch.from_numpy(self._problem.membership(written)).to(values.device)
+        index = torch.bucketize(values.long(), torch.from_numpy(written).to(values.device))
+        sure = torch.ones_like(values, dtype=torch.bool)
+        for member, likely in zip(members, probabilities, strict=True):
+            sure &= (member[index] == (likely > 0.5)) & ((likely - 0.5).abs() > SURE)
+        return sure
+
+    def _interpolate(self, block: Block, points: Points) -> None:
+        """Decide voxels by the probabilities between their neighbours, and show these to `visit`."""
+        flat = self.labels.view(-1)
+        for part in points.parts(max(1, INTERPOLATED_NUMBERS // block.values.shape[3])):
+            probabilities = interpolated(block.values, part, margins=self.margins).movedim(1, 0)
+            flat[part.voxels.cpu()] = self._problem.decode(probabilities).cpu()
+            if self._visit is not None:
+                self._visit(part.voxels, probabilities)
 
 
 def to_source(probabilities: Volume, source: Grid, problem: Problem) -> Volume:
-    """Label values (1, I, J, K) on the grid `source` from probabilities (num_outputs, ...) on a prepared grid.
+    """Label values (1, I, J, K) on the grid `source`, on the CPU, from probabilities (num_outputs, ...) as a whole."""
+    labels = SourceLabels(probabilities.grid, source, problem)
+    labels.take(Block(probabilities.tensor.movedim(0, 3).contiguous(), (0, 0, 0)))
+    return Volume(labels.labels[None], source)
 
-    Probabilities are interpolated linearly before the decision, slab by slab along the first axis of `source`, so
-    that memory does not grow with classes times volume. What lies outside the prepared field of view (cropped away)
-    was never seen and becomes background. The result is on the CPU.
+
+def interpolated(values: Tensor, points: Points, *, margins: tuple[bool, bool, bool]) -> Tensor:
+    """Values (n, num_outputs) at points between the voxels of a block (i, j, k, num_outputs), linearly.
+
+    Along axes without a margin they are those of the lower neighbour. A point's value does not depend on the others.
     """
-    rows = source.shape[1] * source.shape[2] * problem.num_outputs
-    depth = max(1, SLAB_NUMBERS // rows)
-    labels: list[Tensor] = []
-    for start in range(0, source.shape[0], depth):
-        slab = source.cropped((start, 0, 0), (min(start + depth, source.shape[0]), *source.shape[1:]))
-        labels.append(problem.decode(_onto(_needed(probabilities, slab), slab, problem)).cpu())
-    return Volume(torch.cat(labels)[None], source)
-
-
-def _onto(probabilities: Volume, grid: Grid, problem: Problem) -> Tensor:
-    """Probabilities at the voxels of `grid`; outside their field of view the background is certain."""
-    if not problem.exclusive:
-        return _sampled(probabilities.tensor, probabilities.grid, grid, outside=0.0)
-    background = _sampled(probabilities.tensor[:1], probabilities.grid, grid, outside=1.0)
-    classes = _sampled(probabilities.tensor[1:], probabilities.grid, grid, outside=0.0)
-    return torch.cat([background, classes])
-
-
-def _sampled(tensor: Tensor, source: Grid, target: Grid, *, outside: float) -> Tensor:
-    """Linear interpolation without smoothing: a map already smooth would shrink again, and thin structures first."""
-    return resample(Volume(tensor, source), target, antialias=False, outside=outside).tensor
-
-
-def _needed(probabilities: Volume, slab: Grid) -> Volume:
-    """The part of `probabilities` that the voxels of `slab` can depend on: sampling reads no further."""
-    index_map = np.linalg.solve(probabilities.grid.affine, slab.affine)
-    corners = np.array([(*corner, 1.0) for corner in itertools.product(*((0, size - 1) for size in slab.shape))])
-    touched = (corners @ index_map.T)[:, :3]
-    last = np.array(probabilities.grid.shape) - 1
-    start = np.clip(np.floor(touched.min(0)) - MARGIN_VOXELS, 0, last).astype(int)
-    stop = np.clip(np.ceil(touched.max(0)) + MARGIN_VOXELS, start, last).astype(int) + 1
-    i, j, k = (slice(first, last) for first, last in zip(start, stop, strict=True))
-    return Volume(probabilities.tensor[:, i, j, k], probabilities.grid.cropped(start, stop))
+    _, height, width, num_outputs = values.shape
+    strides = (height * width, width, 1)
+    index = sum(points.lower[:, axis, None] * stride for axis, stride in enumerate(strides))
+    assert isinstance(index, Tensor)
+    shares = torch.ones_like(index, dtype=torch.float32)
+    for axis, stride in enumerate(strides):
+        if margins[axis]:
+            above = points.above[:, axis, None]
+            index = torch.cat([index, index + stride], 1)
+            shares = torch.cat([shares * (1 - above), shares * above], 1)
+    # A weighted sum of rows, each of which is one piece of memory with all classes.
+    return torch.nn.functional.embedding_bag(index, values.view(-1, num_outputs), mode="sum", per_sample_weights=shares)

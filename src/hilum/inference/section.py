@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 
 from hilum.inference.postprocess.base import PostprocessConfig
 from hilum.problem import Problem
@@ -24,7 +24,10 @@ class PredictConfig(Settings):
     flips: tuple[str | int, ...] | Literal["all"] = ()
     """Axes along which mirrored views are averaged in, such as [left_right]; only where mirroring makes sense."""
     batch_size: PositiveInt = 4
-    """Windows, or slices, of one case predicted together; mirrored views count too."""
+    """Windows, or slices, of one case predicted together, mirrored views counted; fewer where memory_gb asks for it."""
+    memory_gb: PositiveFloat | None = None
+    """Most memory that predicting a case may take, in GB of 2^30 bytes: of the whole process on a CPU, of the device on
+    a GPU. Windows are divided so as to keep to it, and a case that cannot be is refused. Without it, no limit."""
     postprocess: Annotated[
         Literal["auto"] | Steps,
         BeforeValidator(_as_list, json_schema_input_type=Literal["auto"] | PostprocessConfig | Steps),

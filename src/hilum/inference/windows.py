@@ -1,10 +1,10 @@
-"""Probabilities of a whole image from a network that sees one window at a time."""
+"""Windows over a volume: where they begin, how they are weighted, and what is put around an image that is smaller."""
 
 from __future__ import annotations
 
-import itertools
+import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,8 +19,6 @@ PADDING = 0.0
 
 Box = tuple[Any, ...]
 """Slices of the spatial axes after an ellipsis; Any, as their union is not what torch's annotations take."""
-Place = tuple[int, Box, tuple[int, ...]]
-"""One view of a window: the image's index in the stack, the voxels that it covers, and the dimensions mirrored."""
 
 
 def window_starts(size: int, window: int, overlap: float) -> list[int]:
@@ -38,52 +36,28 @@ def window_starts(size: int, window: int, overlap: float) -> list[int]:
     return [round(index * room / (count - 1)) for index in range(count)]
 
 
-def gaussian_weights(window: Sequence[int]) -> Tensor:
-    """Blending weights of a window, float32 of its shape: a Gaussian around its centre, at least `WEIGHT_FLOOR`."""
+def all_starts(shape: Sequence[int], window: Sequence[int], overlap: float) -> list[tuple[int, ...]]:
+    """First voxels of the windows along each axis of an image; before the image where it is smaller than a window.
+
+    Such an image lies in the middle of its window.
+    """
+    return [
+        tuple(start - max(side - size, 0) // 2 for start in window_starts(size, side, overlap))
+        for size, side in zip(shape, window, strict=True)
+    ]
+
+
+@functools.lru_cache(maxsize=8)
+def gaussian_weights(window: tuple[int, ...]) -> Tensor:
+    """Blending weights of a window, float32 of its shape: a Gaussian around its centre, at least `WEIGHT_FLOOR`.
+
+    They are computed once for a shape: the result must not be changed.
+    """
     weights = torch.ones(())
     for side in window:
         position = torch.arange(side, dtype=torch.float32) - (side - 1) / 2
         weights = weights[..., None] * torch.exp(-0.5 * (position / (SIGMA_SHARE * side)) ** 2)
     return weights.clamp_(min=WEIGHT_FLOOR)
-
-
-def predict_stack(
-    network: Callable[[Tensor], Tensor],
-    images: Tensor,
-    *,
-    window: Sequence[int],
-    overlap: float,
-    batch_size: int,
-    flips: Sequence[tuple[int, ...]] = (),
-) -> Tensor:
-    """Probabilities (N, num_outputs, *spatial), float32, of images of one shape (N, C, *spatial), in 2D or 3D.
-
-    `network` turns windows (B, C, *window) into probabilities (B, num_outputs, *window). Windows of all images fill
-    batches together. Each of `flips` is a set of spatial axes: the mirrored window is predicted too, in the same
-    batches, and the mean of the probabilities taken, which is that of an ensemble's members (Wang et al. 2019,
-    doi:10.1016/j.neucom.2019.01.103), where nnU-Net takes the mean of the logits. Images smaller than the window are
-    padded evenly on both sides with `PADDING`, and the result is cropped back.
-    """
-    padded, inner = pad_to(images, window)
-    starts = [window_starts(size, side, overlap) for size, side in zip(padded.shape[2:], window, strict=True)]
-    views = [(), *(tuple(axis - len(window) for axis in axes) for axes in flips)]
-    boxes = list(_boxes(starts, window))
-    places: list[Place] = list(itertools.product(range(len(images)), boxes, views))
-    if len(boxes) == 1:  # one window an image: nothing to blend, and no rounding from weighting
-        weights = torch.ones(tuple(window), device=images.device)
-    else:
-        weights = gaussian_weights(window).to(images.device)
-    total: Tensor | None = None
-    for first in range(0, len(places), batch_size):
-        batch = places[first : first + batch_size]
-        probabilities = network(torch.stack([padded[index][where].flip(axes) for index, where, axes in batch])).float()
-        if total is None:
-            total = probabilities.new_zeros((len(images), probabilities.shape[1], *padded.shape[2:]))
-        for (index, where, axes), predicted in zip(batch, probabilities, strict=True):
-            total[index][where].addcmul_(predicted.flip(axes), weights)
-    assert total is not None, "an image has at least one window"
-    total = total[inner]
-    return total.div_(_weight_sum(weights, starts, padded.shape[2:])[inner] * len(views))
 
 
 def pad_to(images: Tensor, window: Sequence[int]) -> tuple[Tensor, Box]:
@@ -99,17 +73,3 @@ def pad_to(images: Tensor, window: Sequence[int]) -> tuple[Tensor, Box]:
     padded = torch.nn.functional.pad(images, sides, value=PADDING)
     padded[images.flatten(2)[..., 0].isnan()] = torch.nan  # a missing channel is missing around the image too
     return padded, inner
-
-
-def _boxes(starts: Sequence[Sequence[int]], window: Sequence[int]) -> Iterator[Box]:
-    """The voxels of each window, last axis fastest."""
-    for corner in itertools.product(*starts):
-        yield (..., *(slice(start, start + side) for start, side in zip(corner, window, strict=True)))
-
-
-def _weight_sum(weights: Tensor, starts: Sequence[Sequence[int]], shape: Sequence[int]) -> Tensor:
-    """How much weight each voxel of an image has received from all its windows, of the given shape."""
-    total = weights.new_zeros(tuple(shape))
-    for box in _boxes(starts, tuple(weights.shape)):
-        total[box] += weights
-    return total

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from hilum.formats.reading import read_header
-from hilum.inference.restore import SLAB_NUMBERS
+from hilum.inference.lattice import lattices
+from hilum.inference.memory import WORK_BYTES
+from hilum.inference.windows import all_starts
 from hilum.networks.base import NetworkConfig
 from hilum.pipeline.study import Study
 from hilum.problem import Problem
@@ -22,9 +24,8 @@ COPIES_OF_WEIGHTS = 4
 """Weights, gradients and the two running means of Adam, in float32."""
 PROCESS_BYTES = 400 * 2**20
 """Python with torch and all else that training loads, on a CPU (330 to 450 MiB were measured)."""
-SLAB_COPIES = 4
-"""Of the probabilities of a slab on the image's own grid: background and classes apart, together, being decided on,
-and the places where they are sampled."""
+OVERLAP = 0.5
+"""Of the windows that a case is predicted in: predict.overlap, unless it is set otherwise."""
 LABEL_BYTES = 24
 """Bytes for each voxel of an image while it is scored: labels, masks, and the distances to their surfaces."""
 PASSING = 1.5
@@ -76,15 +77,18 @@ def step_cost(
 def validation_bytes(problem: Problem, *, prepared: tuple[int, ...], source: tuple[int, ...]) -> int:
     """Memory for scoring one whole case of a segmentation, `prepared` and `source` its shape on the two grids.
 
-    The image with and without padding, the probabilities of all its voxels, those of a slab on the image's own grid,
-    and the labels there. A classification takes less than its training steps: 0.
+    The image, the probabilities of voxels that wait for another window of the problem's size, what it takes to decide
+    on a block of them, and the labels. A classification takes less than its training steps: 0.
     """
     if problem.kind == "classification":
         return 0
-    voxels, own = math.prod(prepared), math.prod(source)
-    numbers = (2 * problem.num_channels + problem.num_outputs) * voxels
-    numbers += SLAB_COPIES * min(SLAB_NUMBERS, problem.num_outputs * own)
-    return 4 * numbers + LABEL_BYTES * own
+    window = list(problem.size or prepared)
+    if len(window) == 2:
+        window.insert(prepared.index(min(prepared)), 1)  # one slice
+    starts = all_starts(prepared, window, OVERLAP)
+    (tile,) = lattices(starts, shape=prepared, window=window, num_outputs=problem.num_outputs)
+    numbers = problem.num_channels * math.prod(prepared) + problem.num_outputs * tile.kept_voxels
+    return 4 * numbers + WORK_BYTES + LABEL_BYTES * math.prod(source)
 
 
 def run_bytes(step: StepCost, validation: int = 0, *, cases: int = 0, device: str = "cpu") -> int:

@@ -123,6 +123,7 @@ def make_predictor(
         fixed_size=problem.size if experiment.network.needs_size else None,
         device=runtime.device,
         autocast=runtime.autocast,
+        memory_bytes=None if experiment.predict.memory_gb is None else round(experiment.predict.memory_gb * 2**30),
     )
 
 
