@@ -29,6 +29,7 @@ def by_case(
     Raises DataError where a name does not say which channel it is, and where two say the same.
     """
     cases: dict[Path, dict[int, ImageRef]] = {}
+    named: dict[Path, Path] = {}
     odd: list[Path] = []
     for path, ref in found:
         name = name_of(path)
@@ -36,7 +37,9 @@ def by_case(
         if not match or int(match[2]) >= len(channels):
             odd.append(path)
             continue
-        own = cases.setdefault(path.with_name(match[1] + path.name[len(name) :]), {})
+        case = path.with_name(match[1])
+        named.setdefault(case, path.with_name(match[1] + path.name[len(name) :]))
+        own = cases.setdefault(case, {})
         if int(match[2]) in own:
             raise DataError(f"{path} and {own[int(match[2])]} are the same channel of one case: remove one of them")
         own[int(match[2])] = ref
@@ -45,4 +48,4 @@ def by_case(
             f"{len(odd)} of {len(found)} images do not end in {endings(channels)}, such as {odd[0]}: this network "
             f"takes {len(channels)} images a case, rename the files or list the cases in a manifest CSV"
         )
-    return [(path, tuple(own.get(number) for number in range(len(channels)))) for path, own in cases.items()]
+    return [(named[case], tuple(own.get(number) for number in range(len(channels)))) for case, own in cases.items()]

@@ -23,9 +23,10 @@ from hilum.volume import Grid, Volume
 
 if TYPE_CHECKING:
     from hilum.case import ImageRef
+    from hilum.inference.postprocess.base import PostprocessConfig
 
-MEMORY_NUMBERS = 2**29
-"""Mean probabilities of up to 2 GiB are kept in memory, more of them in a temporary file."""
+MEMORY_BYTES = 2**31
+"""Mean probabilities of up to 2 GiB are kept in memory, or up to a quarter of a limit; else in a temporary file."""
 SLAB_VOXELS = 2**20
 """Voxels that are decided, or compared, at a time."""
 
@@ -35,11 +36,18 @@ class Ensemble:
     """Networks with the same classes and channels, and the share of each, which sum up to 1.
 
     They may be prepared differently, be of other dimensions and have other windows: their probabilities meet on the
-    grid of the image. Post-processing is that of the first, once.
+    grid of the image, and are post-processed once. The networks themselves have no post-processing.
     """
 
     members: tuple[Predictor, ...]
     shares: tuple[float, ...]
+    postprocess: Sequence[PostprocessConfig] = ()
+
+    @classmethod
+    def of(cls, members: Sequence[Predictor], shares: Sequence[float]) -> Ensemble:
+        """The ensemble of networks that share the post-processing of the first."""
+        bare = tuple(replace(member, postprocess=()) for member in members)
+        return cls(bare, tuple(shares), members[0].postprocess)
 
     @property
     def problem(self) -> Problem:
@@ -85,19 +93,19 @@ class Ensemble:
         """
         votes: list[npt.NDArray[np.integer]] = []
         voxels = math.prod(source.shape)
-        with _zeros((self.problem.num_outputs, voxels)) as total:
+        with _zeros((self.problem.num_outputs, voxels), most_bytes=self._most_bytes) as (total, own_bytes):
+            held_bytes = own_bytes + sum(volume.tensor.nbytes for volume in {id(one): one for one in prepared}.values())
             for member, share, image in zip(self.members, self.shares, prepared, strict=True):
 
                 def add(where: Tensor, probabilities: Tensor, share: float = share) -> None:
                     total[:, where.cpu()] += share * probabilities.cpu()
 
-                labels = replace(member, postprocess=()).labels(image, source, visit=add)
+                held = held_bytes - image.tensor.nbytes + sum(vote.nbytes for vote in votes)
+                labels = member.labels(image, source, visit=add, held_bytes=held)
                 votes.append(labels.tensor.flatten().numpy())
-            values = np.concatenate([self._decided(total[:, part]) for part in _slabs(voxels)])
-        steps = self.members[0].postprocess
-        values = values.reshape(source.shape)
-        if steps:
-            values = postprocessed(values, source, steps=steps, problem=self.problem)
+            values = np.concatenate([self._decided(total[:, part]) for part in _slabs(voxels)]).reshape(source.shape)
+        if self.postprocess:
+            values = postprocessed(values, source, steps=self.postprocess, problem=self.problem)
         return Volume(torch.from_numpy(values)[None], source), _unlike_labels(votes, self.problem)
 
     def classes_and_disagreement(self, prepared: Sequence[Volume]) -> tuple[Tensor, float]:
@@ -118,19 +126,25 @@ class Ensemble:
             probabilities[0] += 1 - probabilities.sum(0)
         return np.asarray(self.problem.decode(probabilities).numpy())
 
+    @property
+    def _most_bytes(self) -> int:
+        """Most memory for the mean probabilities."""
+        limits = [member.memory_bytes // 4 for member in self.members if member.memory_bytes is not None]
+        return min([MEMORY_BYTES, *limits])
+
     def _steps(self, number: int) -> list[object]:
         return list(self.members[number].prepare)
 
 
 @contextmanager
-def _zeros(shape: tuple[int, int]) -> Iterator[Tensor]:
-    """Zeros in memory, or in a temporary file where they are too many for it."""
+def _zeros(shape: tuple[int, int], *, most_bytes: int) -> Iterator[tuple[Tensor, int]]:
+    """Zeros and the bytes that they take in memory; where these would be more than so many, they lie in a file."""
     count = math.prod(shape)
-    if count <= MEMORY_NUMBERS:
-        yield torch.zeros(shape)
+    if 4 * count <= most_bytes:
+        yield torch.zeros(shape), 4 * count
         return
     with tempfile.TemporaryDirectory(prefix="hilum-") as folder:
-        yield torch.from_file(str(Path(folder) / "mean"), shared=True, size=count, dtype=torch.float32).view(shape)
+        yield torch.from_file(str(Path(folder) / "mean"), shared=True, size=count, dtype=torch.float32).view(shape), 0
 
 
 def _slabs(count: int) -> Iterator[slice]:

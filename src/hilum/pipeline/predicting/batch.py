@@ -78,7 +78,7 @@ def predict(  # noqa: PLR0913 (each is an option of the command)
         for note in _notes(networks, launch, mine=len(mine), locked=locked):
             told(note)
         origin = begin(work.output, facts_of(Path(source), cases, setup), runtime)
-        task = Task(work, mine, mark, told)
+        task = Task(work, mine, mark, told, networks.ahead)
         batch = task.run(origin, redo=redo)
         _close(work.output, cases, say=told)
     if launch.together:
@@ -94,6 +94,7 @@ class Task:
     cases: Sequence[Case]
     mark: Mark
     say: Say
+    ahead: int
 
     def run(self, origin: Origin, *, redo: bool) -> Batch:
         """All cases that are not finished yet, to their end; the tables and the origin are true at any time."""
@@ -130,7 +131,7 @@ class Task:
         trusted = [case for case in cases if case.id not in before.unended]
         others = sorted((case for case in cases if case.id in before.unended), key=lambda c: before.unended[c.id])
         with StopRequest() as stop:
-            Road(self.work, notes.begun, ended).travel(trusted, stop)
+            Road(self.work, notes.begun, ended, self.ahead).travel(trusted, stop)
             Road(self.work, notes.begun, ended, ahead=0).travel(others, stop)
 
     def _stopped(self, notes: Notes, origin: Origin) -> None:

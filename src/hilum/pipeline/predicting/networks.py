@@ -48,10 +48,15 @@ class Networks:
         )
         return (f"an ensemble of {len(self.runs)} networks: {shares}", *notes)
 
+    @property
+    def ahead(self) -> int:
+        """Cases to read before the network is asked for them: none where memory is counted, since they take it too."""
+        return 0 if any(one.experiment.predict.memory_gb is not None for one in self.restored) else 1
+
     def predictor(self, runtime: Runtime) -> Predictor | Ensemble:
         """The network, or all of them, with their preparation, windows and precision."""
         members = [one.predictor(runtime) for one in self.restored]
-        return members[0] if len(members) == 1 else Ensemble(tuple(members), self.weights)
+        return members[0] if len(members) == 1 else Ensemble.of(members, self.weights)
 
     def setup(self, runtime: Runtime) -> dict[str, Any]:
         """All that decides what becomes of an image, as JSON: weights, settings, precision, and the code of hilum."""
@@ -148,5 +153,5 @@ def _member(run: Run, one: Restored) -> dict[str, Any]:
         "patch": list(data.patch.size) if data.patch else None,
         "slice_axis": data.slice_axis,
         "missing": data.missing is not None,
-        "predict": one.experiment.predict.model_dump(mode="json"),
+        "predict": one.experiment.predict.model_dump(mode="json", exclude={"memory_gb"}),
     }
