@@ -274,3 +274,21 @@ def test_a_full_disk_stops_and_keeps_what_is_done(
     assert_same(out, undisturbed)
     assert sorted(finished(out)) == sorted(finished(undisturbed))
     assert finished(out)[: len(kept)] == kept
+
+
+def test_several_runs_are_an_ensemble(
+    hilum: Hilum, trained: Path, own_run: Path, archive: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    """Twins answer as one of them does and do not disagree; folds in a folder are the same ensemble."""
+    out = tmp_path / "out"
+    done = hilum("predict", trained, own_run, archive, out, "--weights", "1,3")
+    assert done.code == 3, done.text
+    assert "an ensemble of 2 networks: tiny 0.25, tiny 0.75" in done.out
+    for file in undisturbed.glob("*.nii.gz"):
+        assert (out / file.name).read_bytes() == file.read_bytes()
+    assert {row["disagreement"] for row in read_csv(out / "results.csv")} == {"0.0"}
+    for number, run in enumerate((trained, own_run)):
+        shutil.copytree(run, tmp_path / "cv" / f"fold-{number}")
+    again = hilum("predict", tmp_path / "cv", archive, out, "--weights", "1,3")
+    assert f"{GOOD} cases finished before" in again.out  # the same networks, in other folders
+    hilum("predict", trained, trained, archive, out).refuses("named twice")

@@ -140,6 +140,7 @@ class Task:
         with suppress(HilumError):
             notes.left()
             origin.ended(complete=False, **counts).write(self.work.output)
+        self.say(f"stopped after {number_of(len(notes.results.rows), 'case')}; the same command goes on from here")
 
     def _tell(self, batch: Batch) -> None:
         output = self.work.output
