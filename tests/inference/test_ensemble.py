@@ -126,7 +126,7 @@ def test_nothing_seen_by_any_is_no_disagreement() -> None:
 def test_post_processing_comes_once_after_the_mean() -> None:
     image = scan()
     image.tensor[0, :3, :3, :3] = 1  # a speck of organ
-    steps = [LargestComponentConfig(of="organ")]
+    steps = [LargestComponentConfig(of=("organ",))]
     bare = [Predictor(Levels(), problem(), []), Predictor(Levels(), problem(), [])]
     kept = [Predictor(one.model, one.problem, [], postprocess=steps) for one in bare]
     assert Ensemble.of(bare, (0.5, 0.5)).segment(image).tensor[0, 0, 0, 0] == 4

@@ -21,7 +21,7 @@ from hilum.pipeline.predicting.provenance import Origin, begin, facts_of
 from hilum.pipeline.predicting.road import Road
 from hilum.pipeline.predicting.shards import WHOLE, Launch, launched
 from hilum.pipeline.predicting.tables import Row
-from hilum.runtime import Runtime, RuntimeConfig
+from hilum.runtime import RuntimeConfig
 from hilum.training.interrupt import StopRequest
 
 Say = Callable[[str], None]
@@ -54,7 +54,7 @@ def predict(  # noqa: PLR0913 (each is an option of the command)
     mean of their probabilities, weighted with `weights`. Segmentations lie on each input's own grid; classifications
     are rows of probabilities. A case that cannot be read or predicted is a row of failures.csv. What the folder holds
     already of the same images, networks and settings is kept, unless `redo`. `shard` "2/8" does the second of eight
-    parts of the cases, which other processes or machines share.
+    parts of the cases, which other processes or machines share. `say` is called by several threads, one at a time.
 
     Raises DataError where there is no input or the output cannot be written, and with `check_leakage` for cases that a
     network was trained or chosen on; CheckpointError for a bad run; ConfigError for networks that do not fit each
@@ -184,6 +184,6 @@ def _close(output: OutputFolder, cases: Sequence[Case], *, say: Say) -> None:
 
 def _meet() -> None:
     """Wait for the processes of the same torchrun, which would stop them once this one ends with failed cases."""
-    together: Runtime = RuntimeConfig(device="cpu", precision="float32").start()
+    together = RuntimeConfig(device="cpu", precision="float32").start()
     together.barrier()
     together.stop()
