@@ -190,7 +190,7 @@ def main() -> int:
     """The benchmark; 0 where all is as it has to be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--volumes", type=int, default=500)
-    parser.add_argument("--side", type=int, default=40, help="voxels along an axis of a volume")
+    parser.add_argument("--side", type=int, default=24, help="voxels along an axis of a volume")
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--seed", type=int, default=17)
     parser.add_argument("--folder", type=Path, default=Path("runs/predict-kills"))
