@@ -7,7 +7,8 @@ HilumError (2)
 |-- DeviceError       what this machine cannot do
 |-- CheckpointError   a run folder or weights that cannot be used
 |-- PluginError       a user's own component file
-`-- TrainingError (4) a run that stopped and can be resumed
+|-- TrainingError (4) a run that stopped and can be resumed
+`-- OutputError (4)   a batch that stopped since its folder cannot be written; it goes on when it is started again
 """
 
 from __future__ import annotations
@@ -100,6 +101,12 @@ class PluginError(HilumError):
 
 class TrainingError(HilumError):
     """Training stopped; the run folder holds the last good checkpoint."""
+
+    exit_code = 4
+
+
+class OutputError(HilumError):
+    """The folder of outputs cannot be written any more; what lies in it is whole, and the same command goes on."""
 
     exit_code = 4
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from tests.formats.conftest import write_series
@@ -159,3 +160,68 @@ def test_a_broken_slice_is_a_case_that_will_fail(tmp_path: Path) -> None:
     assert set(found(tmp_path).values()) == {tmp_path / "s", paths[0]}
     with pytest.raises(DataError, match=f"{paths[0].name}: not a readable DICOM file"):
         read(ImageRef(tmp_path / "s"))  # the rest must not pass for a whole series
+
+
+def test_a_table_may_be_separated_by_tabs(tmp_path: Path) -> None:
+    file = tmp_path / "cases.tsv"
+    file.write_text("case_id\timage\n7\tscans/a, b.nii\n")
+    assert found(file) == {"7": tmp_path / "scans" / "a, b.nii"}
+
+
+# ------------------------------------------------------------------------------------ numbers for channels
+def by_number(source: Path) -> dict[str, tuple[ImageRef | None, ...]]:
+    cases = find_inputs(source, ("t1", "t2"), frames=[None, None])
+    assert len({case.id for case in cases}) == len(cases)
+    return {case.id: case.images for case in cases}
+
+
+def test_channels_are_told_by_the_number_at_the_end(tmp_path: Path) -> None:
+    touch(tmp_path, "a_0001.nii.gz", "a_0000.nii.gz", "b_0001.nii.gz", "deep/a_0000.nii", "deep/a_0001.nii", "x.txt")
+    a, deep = tmp_path, tmp_path / "deep"
+    assert by_number(tmp_path) == {
+        "a": (ImageRef(a / "a_0000.nii.gz"), ImageRef(a / "a_0001.nii.gz")),
+        "b": (None, ImageRef(a / "b_0001.nii.gz")),
+        "deep_a": (ImageRef(deep / "a_0000.nii"), ImageRef(deep / "a_0001.nii")),
+    }
+
+
+def test_names_that_tell_no_channel_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    touch(tmp_path, "a_0000.nii", "a_0001.nii")
+    for odd in ("b_0002.nii", "c.nii", "d_001.nii"):
+        touch(tmp_path, odd)
+        with pytest.raises(DataError, match=rf"1 of 3 images .*_0000 \(t1\), _0001 \(t2\), such as .*{odd}"):
+            by_number(tmp_path)
+        (tmp_path / odd).unlink()
+    touch(tmp_path, "a_0001.nii.gz")
+    with pytest.raises(DataError, match="same channel of one case"):
+        find_inputs(tmp_path, ("t1", "t2"), frames=[None, None])
+
+
+# ---------------------------------------------------------------------------------------------- series
+def write_frames(file: Path, count: int) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((4, 5, 6, count), np.int16), np.eye(4)), file)
+
+
+def test_each_frame_of_a_series_is_a_case_for_a_network_of_one_channel(tmp_path: Path) -> None:
+    write_frames(tmp_path / "cine.nii.gz", 12)
+    write_frames(tmp_path / "still.nii.gz", 1)
+    (tmp_path / "zbroken.nii.gz").write_bytes(b"broken")
+    cases = find_inputs(tmp_path, ("image",), frames=[None])
+    assert [case.id for case in cases] == [*(f"cine_frame-{number:03d}" for number in range(12)), "still", "zbroken"]
+    assert [case.images[0] for case in cases[:12]] == [
+        ImageRef(tmp_path / "cine.nii.gz", index=number) for number in range(12)
+    ]
+    assert {case.patient for case in cases[:12]} == {"cine"}
+
+
+def test_a_series_is_one_case_for_a_network_that_takes_all_frames(tmp_path: Path) -> None:
+    write_frames(tmp_path / "brain.nii.gz", 3)
+    (case,) = find_inputs(tmp_path, ("flair", "t1", "t2"), frames=[0, 1, 2])
+    assert case.id == "brain"
+
+
+def test_a_frame_does_not_take_the_name_of_a_file(tmp_path: Path) -> None:
+    write_frames(tmp_path / "cine.nii.gz", 2)
+    write_frames(tmp_path / "cine_frame-001.nii.gz", 1)
+    with pytest.raises(DataError, match="cine_frame-001 is the name of a file and of a frame"):
+        find_inputs(tmp_path, ("image",), frames=[None])

@@ -18,7 +18,7 @@ import pytest
 from tests.journeys.conftest import Hilum, nifti, parts, read_csv, write_csv
 
 from hilum.inference.predictor import Predictor
-from hilum.volume import Volume
+from hilum.volume import Grid, Volume
 
 GEOMETRY = (
     *("pixdim", "xyzt_units", "sform_code", "qform_code", "quatern_b", "quatern_c", "quatern_d"),
@@ -141,7 +141,8 @@ def test_a_broken_file_does_not_end_the_batch(command: Hilum, trained: Path, coh
         assert rows[case]["status"] == "done"
         assert float(rows[case]["seconds"]) > 0
         assert_same_geometry(out / rows[case]["output"], cohort_of_inputs / source)
-    expected = {*(row["output"] for row in rows.values()), "results.csv", "failures.csv"}
+    tables = {"results.csv", "failures.csv", "provenance.json", ".hilum"}
+    expected = {*(row["output"] for row in rows.values()), *tables}
     assert {file.name for file in out.iterdir()} == expected
 
 
@@ -192,13 +193,13 @@ def test_a_manifest_names_its_cases(hilum: Hilum, trained: Path, phantoms: Path,
 def test_a_batch_that_is_stopped_keeps_what_it_has(
     hilum: Hilum, trained: Path, cohort_of_inputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    segment = Predictor.segment
+    labels = Predictor.labels
 
-    def stopped(self: Predictor, image: Volume) -> Volume:
+    def stopped(self: Predictor, prepared: Volume, source: Grid) -> Volume:
         os.kill(os.getpid(), signal.SIGTERM)
-        return segment(self, image)
+        return labels(self, prepared, source)
 
-    monkeypatch.setattr(Predictor, "segment", stopped)
+    monkeypatch.setattr(Predictor, "labels", stopped)
     out = cohort_of_inputs.parent / "out"
     assert hilum("predict", trained, cohort_of_inputs, out).code == 143
     assert len(read_csv(out / "results.csv")) == 1
@@ -219,9 +220,10 @@ def test_other_volumes_than_it_was_trained_for_are_failures(hilum: Hilum, traine
     done = hilum("predict", trained, folder, tmp_path / "out")
     assert done.code == 3, done.text
     failures = {row["case_id"]: row["reason"] for row in read_csv(tmp_path / "out" / "failures.csv")}
-    assert sorted(failures) == ["infinite", "series"]
+    assert sorted(failures) == ["infinite"]
     assert "NaN or infinite" in failures["infinite"]
-    assert "3 frames" in failures["series"]
+    frames = {f"series_frame-{number:03d}" for number in range(3)}  # a case each, for a network of one channel
+    assert {row["case_id"] for row in read_csv(tmp_path / "out" / "results.csv")} == {*frames, "thin", "constant"}
     assert labels(tmp_path / "out" / "thin.nii.gz").shape == (1, 2, 40)
 
 

@@ -17,13 +17,15 @@ VERBS = {
     "train": "train one run, or continue one with --resume; never scores the test part",
     "sweep": "train many settings of one experiment and compare them on the validation part; continues by itself",
     "evaluate": "score a run's patients: one row a case, then means with intervals",
-    "predict": "predict a file, a folder or a manifest on each input's own grid",
+    "predict": "predict a file, a folder or a manifest on each input's own grid; goes on where it was stopped",
     "list": "what can be written into a configuration",
     "doctor": "what this machine can do: versions, devices, memory, and the prepared cases on its disk",
     "schema": "the JSON Schema of the configuration, for editors",
 }
+TOGETHER = ("train", "predict")
+"""Verbs that `torchrun` may start several times at once."""
 FOOTER = """exit codes: 0 done; 1 a defect of hilum; 2 a mistake to mend; 3 a batch finished, some cases failed;
-4 training stopped and can be resumed; 130 interrupted and 143 terminated, both resumable"""
+4 stopped by the disk, memory or NaN, and can be resumed; 130 interrupted and 143 terminated, both resumable"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.verb is None:
         parser.print_help()
         return 2
-    if parsed.verb != "train" and os.environ.get("WORLD_SIZE", "1") != "1":
-        parser.error(f"only `train` works on several processes: run `hilum {parsed.verb}` without torchrun")
+    if parsed.verb not in TOGETHER and os.environ.get("WORLD_SIZE", "1") != "1":
+        parser.error(f"only {' and '.join(TOGETHER)} work on several processes: run {parsed.verb} without torchrun")
     return _guarded(parsed)
 
 

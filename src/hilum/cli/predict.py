@@ -1,21 +1,34 @@
-"""`hilum predict RUN INPUT OUTPUT [key=value ...]`."""
+"""`hilum predict RUN [RUN ...] INPUT OUTPUT [key=value ...]`."""
 
 from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 SOME_FAILED = 3
+USAGE = "hilum predict RUN [RUN ...] INPUT OUTPUT [key=value ...] [options]"
+SETTING = re.compile(r"[A-Za-z_][\w.]*=.*", re.DOTALL)
+"""What a setting looks like. A path of this form is written with ./ before it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
-    parser.add_argument("run", type=Path, help="a run folder")
-    parser.add_argument("input", type=Path, help="an image, a folder of images, or a manifest CSV")
-    parser.add_argument("output", type=Path, help="the folder to write predictions and tables into")
+    parser.usage = USAGE
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="settings in place of the run's, such as runtime.device=cpu"
+        "overrides",
+        nargs="+",
+        metavar="WORD",
+        help="run folders, of which several are an ensemble (a folder of fold-* runs is one too); then an image, "
+        "a folder of images or a manifest; then the folder to write into; then settings in place of the run's, such as "
+        "runtime.device=cpu",
+    )
+    parser.add_argument(
+        "--weights", type=_weights, metavar="W,W,...", help="how much each run of an ensemble counts, such as 2,1,1"
+    )
+    parser.add_argument(
+        "--shard", metavar="N/OF", help="do one part of the cases, such as 2/8: other processes or machines do the rest"
     )
     parser.add_argument(
         "--memory",
@@ -23,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="most memory to take, such as 8GB: the same as predict.memory_gb=8",
     )
+    parser.add_argument("--redo", action="store_true", help="predict finished cases anew, too")
     parser.add_argument(
         "--check-leakage",
         action="store_true",
@@ -32,17 +46,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict; 3 where some cases failed."""
-    from hilum.pipeline.prediction import predict
+    from hilum.pipeline.predicting import predict
 
+    runs, source, output, overrides = divided(arguments.overrides)
     limit = [] if arguments.memory is None else [f"predict.memory_gb={arguments.memory:g}"]
     batch = predict(
-        arguments.run,
-        arguments.input,
-        arguments.output,
-        overrides=[*arguments.overrides, *limit],
+        runs,
+        source,
+        output,
+        overrides=[*overrides, *limit],
+        weights=arguments.weights,
+        shard=arguments.shard,
         check_leakage=arguments.check_leakage,
+        redo=arguments.redo,
     )
     return SOME_FAILED if batch.failures else 0
+
+
+def divided(words: Sequence[str]) -> tuple[list[Path], Path, Path, list[str]]:
+    """Run folders, input, output and settings from the words of the command.
+
+    Raises ConfigError where there are too few paths.
+    """
+    from hilum.errors import ConfigError
+
+    paths = [Path(word) for word in words if not SETTING.fullmatch(word)]
+    settings = [word for word in words if SETTING.fullmatch(word)]
+    if len(paths) < 3:
+        received = ", ".join(map(str, paths)) or "none"
+        raise ConfigError(f"expected three paths at least, received {received}: {USAGE}; the last one is the output")
+    *runs, source, output = paths
+    return runs, source, output, settings
+
+
+def _weights(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"received {text!r}, expected numbers such as 2,1,1") from error
 
 
 def _gigabytes(text: str) -> float:

@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from hilum.case import Case, ImageRef
+from hilum.data.parallel import side_by_side
 from hilum.errors import DataError, nearest
 from hilum.formats.dicom import FORMAT as DICOM
 from hilum.formats.dicom import readable_series
-from hilum.formats.reading import format_of, is_image, stem
-from hilum.sources.tables import read_table
+from hilum.formats.reading import format_of, is_image, read_header, stem
+from hilum.inference.channel_files import NUMBERED, Found, by_case, endings
+from hilum.sources.tables import SUFFIXES, read_table
 
 ID_COLUMN, PATIENT_COLUMN, IMAGE_COLUMN = "case_id", "patient_id", "image"
 
@@ -30,35 +32,89 @@ def frames_of(case: Case) -> list[int | None]:
 
 
 def find_inputs(source: Path, channels: Sequence[str], *, frames: Frames) -> tuple[Case, ...]:
-    """The cases of a file, a folder (recursive) or a manifest CSV, each under an id of its own.
+    """The cases of a file, a folder (recursive) or a manifest, each under an id of its own.
 
-    A manifest has a column `image`, or one for each channel where a case has several images, and may have `case_id`
-    and `patient_id`; its paths are relative to it, and an empty cell is a missing channel. Raises DataError where
-    nothing can be predicted; broken files are found later, one by one.
+    A manifest (CSV, TSV or Parquet) has a column `image`, or one for each channel where a case has several images, and
+    may have `case_id` and `patient_id`; its paths are relative to it, and an empty cell is a missing channel. In a
+    folder, several images of a case end in _0000, _0001 and so on, in the order of the channels. For a network of one
+    channel, each frame of a series (4-D) is a case: CASE_frame-000. Raises DataError where nothing can be predicted;
+    broken files are found later, one by one.
     """
     if not source.exists():
         siblings = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
         close = nearest(source.name, siblings)
         raise DataError(f"{source}: no such file or folder" + (f"; did you mean '{close}'?" if close else ""))
     several = len(frames) > 1 and frames[0] is None
-    columns = tuple(channels) if several else (IMAGE_COLUMN,)
-    if source.suffix.lower() == ".csv":
-        return _from_manifest(source, columns, frames)
-    if several:
-        raise DataError(
-            f"{source}: this network takes {len(frames)} images a case; "
-            f"expected a manifest CSV with the columns {', '.join(columns)}"
-        )
+    if source.suffix.lower() in SUFFIXES and source.is_file():
+        cases = _from_manifest(source, tuple(channels) if several else (IMAGE_COLUMN,), frames)
+    elif several:
+        cases = _by_number(source, channels)
+    else:
+        cases = _from_files(source, frames)
+    return _frame_by_frame(cases) if len(channels) == len(frames) == 1 else cases
+
+
+def _from_files(source: Path, frames: Frames) -> tuple[Case, ...]:
+    """A case for each image."""
     if source.is_file():
         return (_case(_name(source), (ImageRef(source),), frames),)
-    found = _images_under(source)
-    if not found:
-        raise DataError(f"{source}: holds no image that hilum reads (.nii, .nii.gz, .png, .jpg, DICOM and others)")
+    found = _found_under(source)
     names = _distinct_names([path for path, _ in found], source)
     return tuple(_case(name, (ref,), frames) for name, (_, ref) in zip(names, found, strict=True))
 
 
-def _images_under(folder: Path) -> list[tuple[Path, ImageRef]]:
+def _by_number(source: Path, channels: Sequence[str]) -> tuple[Case, ...]:
+    """A case for the images of one name, whose channels are told by the number at its end."""
+    found = _found_under(source) if source.is_dir() else []
+    if not any(NUMBERED.fullmatch(_name(path)) for path, _ in found):
+        raise DataError(
+            f"{source}: this network takes {len(channels)} images a case; expected a manifest CSV with the columns "
+            f"{', '.join(channels)}, or a folder of files that end in {endings(channels)}"
+        )
+    cases = by_case(found, channels, name_of=_name)
+    names = _distinct_names([path for path, _ in cases], source)
+    return tuple(Case(id=name, patient=name, images=refs) for name, (_, refs) in zip(names, cases, strict=True))
+
+
+def _frame_by_frame(cases: Sequence[Case]) -> tuple[Case, ...]:
+    """The cases, with one for each frame in place of those whose file holds several."""
+    counts = side_by_side(_frames, cases)
+    found = tuple(
+        case if count == 1 else _frame(case, number, count)
+        for case, count in zip(cases, counts, strict=True)
+        for number in range(count)
+    )
+    repeated = [name for name, count in Counter(case.id for case in found).items() if count > 1]
+    if repeated:
+        raise DataError(f"{repeated[0]} is the name of a file and of a frame of another: rename the file")
+    return found
+
+
+def _frames(case: Case) -> int:
+    """How many frames the one image of a case has; 1 where it cannot be read, which is told later."""
+    ref = case.files[0]
+    try:
+        header = read_header(ref) if ref.path.is_file() else None
+    except DataError:
+        return 1
+    return header.frames if header is not None and header.channels == 1 else 1
+
+
+def _frame(case: Case, number: int, count: int) -> Case:
+    digits = max(3, len(str(count - 1)))
+    images = (replace(case.files[0], index=number),)
+    return replace(case, id=f"{case.id}_frame-{number:0{digits}d}", images=images)
+
+
+def _found_under(folder: Path) -> list[Found]:
+    """The images of a folder. Raises DataError where there is none."""
+    found = _images_under(folder)
+    if not found:
+        raise DataError(f"{folder}: holds no image that hilum reads (.nii, .nii.gz, .png, .jpg, DICOM and others)")
+    return found
+
+
+def _images_under(folder: Path) -> list[Found]:
     """The images at any depth, each with the path that it is named after; a DICOM series is one image."""
     files = sorted(
         path
@@ -71,7 +127,7 @@ def _images_under(folder: Path) -> list[tuple[Path, ImageRef]]:
     return sorted([*alone, *(image for place in folders for image in _series_under(place))], key=lambda pair: pair[0])
 
 
-def _series_under(folder: Path) -> list[tuple[Path, ImageRef]]:
+def _series_under(folder: Path) -> list[Found]:
     """The series of one folder: named after it, after their description where there are several, or after their file.
 
     Broken files stand for themselves, so that the reason is told when they are read.
@@ -105,9 +161,12 @@ def _from_manifest(file: Path, columns: tuple[str, ...], frames: Frames) -> tupl
             f"{file}: {len(repeated)} ids occur twice, such as {', '.join(repeated[:3])}: "
             f"give each row its own {ID_COLUMN}"
         )
-    unsafe = [case.id for case in cases if "/" in case.id or "\\" in case.id or case.id in (".", "..")]
+    unsafe = [case.id for case in cases if not case.id.isprintable() or set(case.id) & {"/", "\\"} or case.id[0] == "."]
     if unsafe:
-        raise DataError(f"{file}: ids name the output files and cannot hold slashes, received {', '.join(unsafe[:3])}")
+        raise DataError(
+            f"{file}: ids name the output files, have no line breaks and no dot in front, and cannot hold slashes, "
+            f"received {', '.join(unsafe[:3])}"
+        )
     return tuple(cases)
 
 

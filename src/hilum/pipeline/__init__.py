@@ -2,7 +2,7 @@
 
 from hilum.experiment import load
 from hilum.pipeline.evaluation import evaluate
-from hilum.pipeline.prediction import predict
+from hilum.pipeline.predicting import predict
 from hilum.pipeline.preflight import check
 from hilum.pipeline.proposal.propose import new
 from hilum.pipeline.splitting import split

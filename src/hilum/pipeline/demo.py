@@ -13,7 +13,7 @@ from time import perf_counter
 from hilum.errors import ConfigError
 from hilum.experiment import load
 from hilum.pipeline.evaluation import evaluate
-from hilum.pipeline.prediction import predict
+from hilum.pipeline.predicting import predict
 from hilum.pipeline.training import train
 from hilum.run import Run, write_text
 
