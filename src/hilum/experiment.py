@@ -260,9 +260,9 @@ def _loss_faults(experiment: Experiment, problem: Problem) -> Found:
 def _metric_faults(experiment: Experiment, problem: Problem) -> Found:
     columns: list[str] = []
     for index, metric in enumerate(experiment.metrics):
-        if metric.task != problem.kind:
-            fitting = [kind for kind, other in kinds("metrics").items() if getattr(other, "task", "") == problem.kind]
-            message = f"metric '{metric.kind}' is for {metric.task}, the task is {problem.kind}: expected one of "
+        if problem.kind not in metric.tasks:
+            fitting = [kind for kind, other in kinds("metrics").items() if problem.kind in getattr(other, "tasks", ())]
+            message = f"metric '{metric.kind}' is for {metric.tasks[0]}, the task is {problem.kind}: expected one of "
             yield ("metrics", index), message + ", ".join(fitting)
         if metric.column in columns:
             yield ("metrics", index), f"a second metric with the column '{metric.column}': remove one of them"
@@ -275,6 +275,12 @@ def _monitor_faults(experiment: Experiment) -> Found:
         close = nearest(experiment.monitor, columns)
         hint = f"; did you mean '{close}'?" if close else ""
         message = f"received '{experiment.monitor}', expected one of the metrics {', '.join(columns)}{hint}"
+        yield ("train", "monitor"), message
+    elif not experiment.monitored.ranks:
+        ranking = ", ".join(metric.column for metric in experiment.metrics if metric.ranks) or "none: add one"
+        message = (
+            f"received '{experiment.monitor}', of which no value is better than another; expected one of {ranking}"
+        )
         yield ("train", "monitor"), message
 
 

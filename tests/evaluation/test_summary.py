@@ -11,8 +11,9 @@ from sklearn.metrics import roc_auc_score
 
 from hilum.errors import DataError
 from hilum.evaluation.intervals import Bootstrap
+from hilum.evaluation.penalties import penalties
 from hilum.evaluation.rows import CaseKey, Row, classification_row, read_rows, segmentation_rows, write_rows
-from hilum.evaluation.summary import ONE_CLASS, ONE_PATIENT, PENALTIES, UNITS_MIXED, overall, summarise
+from hilum.evaluation.summary import ONE_CLASS, ONE_PATIENT, UNITS_MIXED, overall, summarise
 from hilum.evaluation.table import table
 from hilum.metrics.accuracy import AccuracyMetric
 from hilum.metrics.auroc import AurocMetric
@@ -81,7 +82,7 @@ def test_means_medians_and_spreads_of_every_class() -> None:
 def test_who_was_scored_is_said() -> None:
     summary = summarise(segmented(), ORGANS, metrics=METRICS, notes=["patients unknown"], bootstrap=Bootstrap(20))
     assert (summary["patients"], summary["cases"], summary["unit"]) == (5, 10, "mm")
-    assert summary["notes"] == ["patients unknown", PENALTIES]
+    assert summary["notes"] == ["patients unknown", penalties(METRICS)]
     assert summary["interval"]["resamples"] == 20
 
 
