@@ -3,7 +3,6 @@
 import numpy as np
 
 from hilum.geometry.skeleton import skeleton
-from hilum.geometry.surfaces import bounding_box
 from hilum.metrics.base import OverlapMetric
 from hilum.metrics.pair import MaskPair
 
@@ -15,11 +14,9 @@ def cldice(pair: MaskPair) -> float:
     """
 
     def of_found() -> float:
-        box = bounding_box(pair.truth | pair.predicted)
-        truth, predicted = pair.truth[box], pair.predicted[box]
-        true_line, predicted_line = skeleton(truth), skeleton(predicted)
-        precision = np.count_nonzero(predicted_line & truth) / np.count_nonzero(predicted_line)
-        recall = np.count_nonzero(true_line & predicted) / np.count_nonzero(true_line)
+        true_line, predicted_line = skeleton(pair.truth), skeleton(pair.predicted)
+        precision = np.count_nonzero(predicted_line & pair.truth) / np.count_nonzero(predicted_line)
+        recall = np.count_nonzero(true_line & pair.predicted) / np.count_nonzero(true_line)
         return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
     return pair.overlap(of_found)
