@@ -277,11 +277,10 @@ def _monitor_faults(experiment: Experiment) -> Found:
         message = f"received '{experiment.monitor}', expected one of the metrics {', '.join(columns)}{hint}"
         yield ("train", "monitor"), message
     elif not experiment.monitored.ranks:
-        ranking = ", ".join(metric.column for metric in experiment.metrics if metric.ranks) or "none: add one"
-        message = (
-            f"received '{experiment.monitor}', of which no value is better than another; expected one of {ranking}"
-        )
-        yield ("train", "monitor"), message
+        able = ", ".join(metric.column for metric in experiment.metrics if metric.ranks) or "a metric that can, add one"
+        message = f"'{experiment.monitor}' cannot choose a checkpoint: none of its values is better than another"
+        where: Location = ("train", "monitor") if experiment.train.monitor else ("metrics", 0)
+        yield where, f"{message}; expected train.monitor to be {able}"
 
 
 def _predict_faults(experiment: Experiment, problem: Problem) -> Found:
