@@ -30,16 +30,15 @@ def structure_pairs(
     """
     groups = [[int(value) for value in group] for group in problem.values[-len(problem.foreground) :]]
     values = sorted({value for group in groups for value in group})
-    found = [label_boxes(labels, values) for labels in (truth, predicted)]
+    both = [label_boxes(labels, values) for labels in (truth, predicted)]
     voxel_ml = voxel_volume_ml(grid)
     for name, group in zip(problem.foreground, groups, strict=True):
-        box = enclosing_box([boxes[value] for boxes in found for value in group])
-        masks = [_member(labels[box], group) for labels in (truth, predicted)]
+        box = enclosing_box([boxes[value] for boxes in both for value in group])
+        true, found = (_member(labels[box], group) for labels in (truth, predicted))
         if problem.ignore is not None:
             seen = truth[box] != problem.ignore
-            masks = [mask & seen for mask in masks]
-        pair = MaskPair(*masks, grid.spacing, grid.unit, image_shape=grid.shape, voxel_ml=voxel_ml)
-        yield name, pair
+            true, found = true & seen, found & seen
+        yield name, MaskPair(true, found, grid.spacing, grid.unit, image_shape=grid.shape, voxel_ml=voxel_ml)
 
 
 def voxel_volume_ml(grid: Grid) -> float | None:

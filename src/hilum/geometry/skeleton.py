@@ -84,4 +84,5 @@ def _connected(members: Mask, wanted: Mask, adjacent: npt.NDArray[np.float32]) -
     while size != reached.sum():
         size = int(reached.sum())
         reached = (reached.astype(np.float32) @ adjacent > 0) & members
-    return wanted.any(axis=1) & ~(wanted & ~reached).any(axis=1)
+    linked: Mask = np.logical_and(wanted.any(axis=1), ~np.any(wanted & ~reached, axis=1))
+    return linked
