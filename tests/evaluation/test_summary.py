@@ -165,7 +165,9 @@ def test_resamples_that_lack_a_class_are_counted() -> None:
 def test_scores_a_user_left_undefined_are_counted() -> None:
     rows = segmented(4)
     rows[0] = {**rows[0], "dice": float("nan")}
-    score = summarise(rows, ORGANS, metrics=[DiceMetric()], bootstrap=None)["classes"]["liver"]["dice"]
+    summary = summarise(rows, ORGANS, metrics=[DiceMetric()], bootstrap=None)
+    assert "dice: undefined in 1 row, left out of its mean" in summary["notes"]
+    score = summary["classes"]["liver"]["dice"]
     assert score["undefined"] == 1
     assert score["value"] == pytest.approx(np.mean(column(rows, "liver", "dice")[1:]))
 

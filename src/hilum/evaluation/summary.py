@@ -226,9 +226,10 @@ def _left_out(values: Floats, metrics: Sequence[CaseMetric]) -> list[str]:
     """Which scores are undefined for how many structures of (N, classes, metrics), and why."""
     missing = np.isnan(values).sum(axis=(0, 1))
     return [
-        f"{metric.column}: undefined in {number_of(int(number), 'row')}, left out of its mean: {metric.undefined}"
+        f"{metric.column}: undefined in {number_of(int(number), 'row')}, left out of its mean"
+        + (f": {metric.undefined}" if metric.undefined else "")
         for metric, number in zip(metrics, missing, strict=True)
-        if number and metric.undefined
+        if number
     ]
 
 

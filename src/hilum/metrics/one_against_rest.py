@@ -53,10 +53,12 @@ class AveragedOneAgainstRest(OneAgainstRest):
         if self.average == "macro":
             return super().weighted(truth, probabilities, classes=classes, weights=weights)
         members = np.eye(len(classes), dtype=bool)[truth]
-        if self.average == "micro":  # each case stands once for every class
-            pooled = np.repeat(weights, len(classes), axis=1)
-            return {self.column: self.of_class(members.ravel(), probabilities.ravel(), pooled)}
-        values, sizes = self.each(truth, probabilities, weights), weights @ members
-        defined = ~np.isnan(values)
-        sums = np.where(defined, values * sizes, 0).sum(axis=1)
+        if self.average == "micro":  # each case stands once for every class, in parts so that memory stays the same
+            positive, scores, repeats = members.ravel(), probabilities.ravel(), len(classes)
+            parts = np.array_split(weights, min(repeats, len(weights)))
+            values = [self.of_class(positive, scores, np.repeat(part, repeats, axis=1)) for part in parts]
+            return {self.column: np.concatenate(values)}
+        each, sizes = self.each(truth, probabilities, weights), weights @ members
+        defined = ~np.isnan(each)
+        sums = np.where(defined, each * sizes, 0).sum(axis=1)
         return {self.column: ratio(sums, np.where(defined, sizes, 0).sum(axis=1))}
