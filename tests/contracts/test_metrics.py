@@ -1,6 +1,7 @@
 """What every metric of the registry keeps: a column, a direction, misses that cost, weights that count cases."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -53,6 +54,7 @@ def test_a_metric_says_what_it_is(metric: MetricConfig) -> None:
     assert metric.column.startswith(metric.kind)
     assert metric.tasks
     assert metric.better in ("higher", "lower")
+    assert pickle.loads(pickle.dumps(metric)) == metric
 
 
 @pytest.mark.parametrize("metric", OF_CASES, ids=by_kind)

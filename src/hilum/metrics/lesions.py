@@ -49,11 +49,9 @@ class LesionMetric(CaseMetric):
     @property
     def column(self) -> str:
         """The kind; with the rule where it is not the usual one: `lesion_f1_centre`, `lesion_f1_iou_0.1`."""
-        rule = "" if self.matching == self.usual else f"_{self.matching}"
-        least = "" if self.iou in (None, LEAST_IOU) else f"_{self.iou:g}"
-        if least and not rule:
-            rule = f"_{self.matching}"
-        return f"{self.kind}{rule}{least}"
+        least = [] if self.iou in (None, LEAST_IOU) else [f"{self.iou:g}"]
+        rule = [self.matching] if least or self.matching != self.usual else []
+        return "_".join([self.kind, *rule, *least])
 
     def detected(self, pair: MaskPair) -> Detection:
         """The lesions of the pair, matched by the rule of this metric."""
