@@ -260,9 +260,9 @@ def _loss_faults(experiment: Experiment, problem: Problem) -> Found:
 def _metric_faults(experiment: Experiment, problem: Problem) -> Found:
     columns: list[str] = []
     for index, metric in enumerate(experiment.metrics):
-        if metric.task != problem.kind:
-            fitting = [kind for kind, other in kinds("metrics").items() if getattr(other, "task", "") == problem.kind]
-            message = f"metric '{metric.kind}' is for {metric.task}, the task is {problem.kind}: expected one of "
+        if problem.kind not in metric.tasks:
+            fitting = [kind for kind, other in kinds("metrics").items() if problem.kind in getattr(other, "tasks", ())]
+            message = f"metric '{metric.kind}' is for {metric.tasks[0]}, the task is {problem.kind}: expected one of "
             yield ("metrics", index), message + ", ".join(fitting)
         if metric.column in columns:
             yield ("metrics", index), f"a second metric with the column '{metric.column}': remove one of them"
@@ -276,6 +276,11 @@ def _monitor_faults(experiment: Experiment) -> Found:
         hint = f"; did you mean '{close}'?" if close else ""
         message = f"received '{experiment.monitor}', expected one of the metrics {', '.join(columns)}{hint}"
         yield ("train", "monitor"), message
+    elif not experiment.monitored.ranks:
+        able = ", ".join(metric.column for metric in experiment.metrics if metric.ranks) or "a metric that can, add one"
+        message = f"'{experiment.monitor}' cannot choose a checkpoint: none of its values is better than another"
+        where: Location = ("train", "monitor") if experiment.train.monitor else ("metrics", 0)
+        yield where, f"{message}; expected train.monitor to be {able}"
 
 
 def _predict_faults(experiment: Experiment, problem: Problem) -> Found:

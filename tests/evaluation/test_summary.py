@@ -9,17 +9,21 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from hilum.errors import DataError
+from hilum.errors import ConfigError, DataError
 from hilum.evaluation.intervals import Bootstrap
+from hilum.evaluation.penalties import penalties
 from hilum.evaluation.rows import CaseKey, Row, classification_row, read_rows, segmentation_rows, write_rows
-from hilum.evaluation.summary import ONE_CLASS, ONE_PATIENT, PENALTIES, UNITS_MIXED, overall, summarise
+from hilum.evaluation.summary import ONE_CLASS, ONE_PATIENT, UNITS_MIXED, overall, summarise
 from hilum.evaluation.table import table
 from hilum.metrics.accuracy import AccuracyMetric
 from hilum.metrics.auroc import AurocMetric
+from hilum.metrics.average_precision import AveragePrecisionMetric
 from hilum.metrics.dice import DiceMetric
 from hilum.metrics.f1 import F1Metric
 from hilum.metrics.hd95 import Hd95Metric
 from hilum.metrics.nsd import NsdMetric
+from hilum.metrics.ratios import COUNT_RATIOS
+from hilum.metrics.volume import AbsoluteVolumeErrorMetric, RelativeVolumeErrorMetric, VolumeMetric
 from hilum.problem import Problem
 from hilum.volume import Grid
 
@@ -81,7 +85,7 @@ def test_means_medians_and_spreads_of_every_class() -> None:
 def test_who_was_scored_is_said() -> None:
     summary = summarise(segmented(), ORGANS, metrics=METRICS, notes=["patients unknown"], bootstrap=Bootstrap(20))
     assert (summary["patients"], summary["cases"], summary["unit"]) == (5, 10, "mm")
-    assert summary["notes"] == ["patients unknown", PENALTIES]
+    assert summary["notes"] == ["patients unknown", penalties(METRICS)]
     assert summary["interval"]["resamples"] == 20
 
 
@@ -161,7 +165,9 @@ def test_resamples_that_lack_a_class_are_counted() -> None:
 def test_scores_a_user_left_undefined_are_counted() -> None:
     rows = segmented(4)
     rows[0] = {**rows[0], "dice": float("nan")}
-    score = summarise(rows, ORGANS, metrics=[DiceMetric()], bootstrap=None)["classes"]["liver"]["dice"]
+    summary = summarise(rows, ORGANS, metrics=[DiceMetric()], bootstrap=None)
+    assert "dice: undefined in 1 row, left out of its mean" in summary["notes"]
+    score = summary["classes"]["liver"]["dice"]
     assert score["undefined"] == 1
     assert score["value"] == pytest.approx(np.mean(column(rows, "liver", "dice")[1:]))
 
@@ -198,3 +204,60 @@ def test_rightly_empty_cases_do_not_hide_how_well_a_present_structure_is_found()
     assert present["dice"]["value"] == pytest.approx(np.mean(column(rows, "liver", "dice")[:4]))
     assert any(line.startswith("liver where present") for line in table(summary))
     assert "where_present" not in summarise(segmented(4), ORGANS, metrics=METRICS, bootstrap=None)["classes"]["liver"]
+
+
+def test_penalties_are_told_of_the_scores_that_were_asked_for() -> None:
+    volumes = (VolumeMetric(), RelativeVolumeErrorMetric())
+    assert penalties((*METRICS, *volumes)) == (
+        "missed (in the truth only) and invented (predicted only) structures count in every mean: dice, nsd 0; "
+        "hd95 the diagonal of the image; rightly absent ones: dice, nsd 1; hd95 0"
+    )
+    assert penalties(volumes).endswith("count in every mean")
+
+
+def test_volumes_have_their_own_unit_and_say_where_they_are_undefined() -> None:
+    metrics = (AbsoluteVolumeErrorMetric(), RelativeVolumeErrorMetric())
+    rows: list[Row] = []
+    for number, (true, predicted) in enumerate([(0, 3), (4, 3), (2, 0), (0, 0)]):
+        masks = [np.zeros(GRID.shape, dtype=np.uint8) for _ in range(2)]
+        for mask, length in zip(masks, (true, predicted), strict=True):
+            mask[:length, 0, 0] = 1
+        key = CaseKey(f"case{number}", f"patient{number}", "val")
+        rows += segmentation_rows(key, masks[0], predicted=masks[1], problem=ORGANS, grid=GRID, metrics=metrics)
+    summary = summarise(rows, ORGANS, metrics=metrics, bootstrap=None)
+    liver = summary["classes"]["liver"]
+    assert liver["absolute_volume_error"]["value"] == pytest.approx((3 + 1 + 2) / 4 / 1000)
+    assert liver["relative_volume_error"]["value"] == pytest.approx((-0.25 - 1 + 0) / 3)
+    assert liver["relative_volume_error"]["undefined"] == 1
+    assert "relative_volume_error: undefined in 1 row, left out of its mean: invented" in " ".join(summary["notes"])
+    facts = summary["metrics"]
+    assert (facts["absolute_volume_error"]["unit"], facts["absolute_volume_error"]["better"]) == ("ml", "lower")
+    assert (facts["relative_volume_error"]["unit"], facts["relative_volume_error"]["better"]) == ("", None)
+    assert "absolute_volume_error (ml)" in "\n".join(table(summary))
+
+
+def test_counts_of_a_classifier_are_those_of_its_rows() -> None:
+    rows = classified([0, 1, 1, 0] * 5)
+    counts = summarise(rows, LUNGS, metrics=[AccuracyMetric()], bootstrap=None)["confusion"]
+    names = LUNGS.classes
+    assert counts == [
+        [sum((row["truth"], row["predicted"]) == (true, predicted) for row in rows) for predicted in names]
+        for true in names
+    ]
+
+
+def test_a_score_without_a_value_says_why() -> None:
+    precision_like = [cls() for cls in COUNT_RATIOS if cls.kind in ("fdr", "lr_positive")]
+    rows = [{**row, "p_pneumonia": 0.1, "p_normal": 0.9} for row in classified([0, 1] * 6)]
+    summary = summarise(rows, LUNGS, metrics=precision_like, bootstrap=None)
+    assert summary["overall"]["fdr"]["note"] == "undefined: the class was never predicted"
+    assert summary["overall"]["fdr_normal"]["value"] == pytest.approx(0.5)
+    assert "no false positive to divide by" in summary["overall"]["lr_positive"]["note"]
+
+
+def test_two_scores_of_one_name_are_refused() -> None:
+    awkward = Problem("classification", 2, ("grey",), classes=("micro", "other"), values=((0,), (1,)))
+    rows = [{**row, "truth": "micro", "p_micro": 0.5, "p_other": 0.5} for row in classified([0, 1] * 4)]
+    metrics = [AveragePrecisionMetric(), AveragePrecisionMetric(average="micro")]
+    with pytest.raises(ConfigError, match="two of them write 'average_precision_micro'"):
+        summarise(rows, awkward, metrics=metrics, bootstrap=None)

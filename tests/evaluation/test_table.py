@@ -18,7 +18,7 @@ SEGMENTATION = {
     "interval": {"level": 0.95, "resamples": 1000},
     "notes": ["missed structures count"],
     "unit": "mm",
-    "metrics": {"dice": {"in_unit": False}, "hd95": {"in_unit": True}},
+    "metrics": {"dice": {"unit": ""}, "hd95": {"unit": "mm"}},
     "overall": {"dice": score(0.75, 0.7, 0.8), "hd95": score(6.0, 5.0, 7.0)},
     "classes": {
         "liver": {"cases": 10, "found": 10, "missed": 0, "invented": 0, "absent": 0}

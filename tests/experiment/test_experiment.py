@@ -54,6 +54,8 @@ def test_a_shipped_configuration_has_no_fault(file: Path) -> None:
             "train.monitor",
             "received 'dicee', expected one of the metrics dice; did you mean 'dice'",
         ),
+        ("metrics=[volume_error, dice]", "metrics.0", "is better than another; expected train.monitor to be dice"),
+        ("metrics=[dice, {kind: lesion_f1, iou: 0.2}]", "metrics.1", "received matching: overlap"),
         ("network={kind: resnet}", "network", "network 'resnet' is for classification"),
         ("loss={kind: cross_entropy, class_weights: {organ: 2, orgam: 3}}", "loss", "orgam"),
         ("data.patch.size=[33, 32, 32]", "data.patch.size", "33"),

@@ -8,7 +8,7 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from hilum.geometry import distances as subject
-from hilum.geometry.distances import distance_to, surface_distances
+from hilum.geometry.distances import Surfaces, distance_to, surface_distances
 from hilum.geometry.surfaces import surface
 
 SPACINGS = [(1.0, 1.0, 1.0), (0.8, 0.8, 3.0), (2.5, 0.3, 1.1)]
@@ -64,3 +64,30 @@ def test_surface_distances_need_two_structures() -> None:
     for pair in ((empty, full), (full, empty), (full, full[:2])):
         with pytest.raises(ValueError, match="two non-empty masks of one shape"):
             surface_distances(*pair, (1, 1, 1))
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_bands_are_the_voxels_near_their_own_surface(spacing: tuple[float, ...]) -> None:
+    first, second = np.zeros((2, 12, 11, 10), dtype=bool)
+    first[0:9, 1:9, 1:9] = second[2:11, 2:10, 0:8] = True
+    box = (slice(0, 11), slice(1, 10), slice(0, 9))
+    found = Surfaces(first, second, spacing, axes=(0, 1, 2)).bands(2.6)
+    for mask, band in zip((first, second), found, strict=True):
+        deep = ndimage.distance_transform_edt(~surface(mask, (0, 1, 2)), sampling=spacing)
+        np.testing.assert_array_equal(band, (mask & (deep <= 2.6))[box])
+
+
+def test_each_transform_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = np.random.default_rng(1).random((2, 9, 9, 9)) < 0.5
+    calls: list[int] = []
+
+    def counting(mask: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
+        calls.append(1)
+        return distance_to(mask, spacing)
+
+    monkeypatch.setattr(subject, "distance_to", counting)
+    surfaces = Surfaces(first, second, (1, 1, 1), axes=(0, 1, 2))
+    assert surfaces.distances is surfaces.distances
+    for width in (1, 2):
+        surfaces.bands(width)
+    assert len(calls) == 2

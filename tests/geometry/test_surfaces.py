@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hilum.geometry.surfaces import bounding_box, surface, true_axes
+from hilum.geometry import surfaces as subject
+from hilum.geometry.surfaces import bounding_box, enclosing_box, label_boxes, surface, true_axes
 
 
 @pytest.mark.parametrize("density", [0.0, 0.05, 0.5, 0.95, 1.0])
@@ -48,3 +49,38 @@ def test_bounding_box_is_the_range_of_the_coordinates(seed: int) -> None:
 def test_bounding_box_of_nothing_is_empty() -> None:
     mask = np.zeros((4, 5, 6), dtype=bool)
     assert mask[bounding_box(mask)].size == 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+@pytest.mark.parametrize("limit", [2**16, 1], ids=["one pass", "each alone"])
+def test_boxes_of_label_values_are_those_of_their_masks(
+    monkeypatch: pytest.MonkeyPatch, limit: int, dtype: type[np.integer]
+) -> None:
+    monkeypatch.setattr(subject, "LARGEST_IN_ONE_PASS", limit)
+    rng = np.random.default_rng(2)
+    labels = np.zeros((9, 8, 7), dtype=dtype)
+    labels[2:8, 1:6, 3:] = rng.choice(np.array([0, 0, 0, 1, 2, 90]), (6, 5, 4))
+    values = [2, 0, 90, 5, 100]
+    for view in (labels, labels.transpose(2, 0, 1)[::-1]):
+        found = label_boxes(view, values)
+        assert set(found) == set(values)
+        for value, box in found.items():
+            np.testing.assert_array_equal(np.argwhere(view[box] == value), np.argwhere(view == value) - offset(box))
+            assert box == bounding_box(view == value)
+
+
+def offset(box: tuple[slice, ...]) -> np.ndarray:
+    return np.array([side.start for side in box])
+
+
+def test_negative_values_have_boxes_too() -> None:
+    labels = np.zeros((4, 5, 6), dtype=np.int16)
+    labels[1, 2, 3:5] = -7
+    assert label_boxes(labels, [-7]) == {-7: (slice(1, 2), slice(2, 3), slice(3, 5))}
+
+
+def test_a_box_around_boxes_leaves_out_the_empty_ones() -> None:
+    nowhere = (slice(0, 0),) * 2
+    boxes = [(slice(3, 5), slice(1, 2)), nowhere, (slice(4, 9), slice(0, 1))]
+    assert enclosing_box(boxes) == (slice(3, 9), slice(0, 2))
+    assert enclosing_box([nowhere, nowhere]) == nowhere

@@ -8,11 +8,9 @@ import pytest
 from hilum.metrics.accuracy import AccuracyMetric
 from hilum.metrics.auroc import AurocMetric
 from hilum.metrics.balanced_accuracy import BalancedAccuracyMetric
-from hilum.metrics.base import CohortMetric
 from hilum.metrics.f1 import F1Metric
 
 BINARY = ("healthy", "ill")
-METRICS = [AccuracyMetric(), BalancedAccuracyMetric(), AurocMetric(), F1Metric()]
 
 
 def binary(*scores: float) -> np.ndarray:
@@ -43,19 +41,3 @@ def test_a_class_that_never_occurs_is_left_out_of_means() -> None:
     assert np.isnan(auroc["auroc_c"])
     assert auroc["auroc"] == (auroc["auroc_a"] + auroc["auroc_b"]) / 2
     assert BalancedAccuracyMetric().score(truth, probabilities, ("a", "b", "c"))["balanced_accuracy"] == 0.75
-
-
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.kind)
-@pytest.mark.parametrize("num_classes", [2, 4])
-def test_a_weight_counts_a_case_that_often(metric: CohortMetric, num_classes: int) -> None:
-    rng = np.random.default_rng(5)
-    truth = rng.integers(0, num_classes, 40)
-    probabilities = rng.dirichlet(np.ones(num_classes), 40).round(1)
-    classes = [f"class{number}" for number in range(num_classes)]
-    weights = rng.integers(0, 4, (6, 40)).astype(float)
-    values = metric.weighted(truth, probabilities, classes=classes, weights=weights)
-    for row, weight in enumerate(weights):
-        repeated = np.repeat(np.arange(40), weight.astype(int))
-        expected = metric.score(truth[repeated], probabilities[repeated], classes)
-        assert next(iter(values)) == metric.column
-        assert {name: value[row] for name, value in values.items()} == pytest.approx(expected, nan_ok=True)

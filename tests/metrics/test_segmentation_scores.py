@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from hilum.errors import ConfigError
 from hilum.metrics.base import CaseMetric, check_columns
+from hilum.metrics.boundary_iou import BoundaryIouMetric
+from hilum.metrics.cldice import CldiceMetric
 from hilum.metrics.dice import DiceMetric
 from hilum.metrics.hd95 import Hd95Metric
 from hilum.metrics.iou import IouMetric
+from hilum.metrics.lesions import LesionF1Metric, LesionFalsePositivesMetric, PanopticQualityMetric
 from hilum.metrics.nsd import NsdMetric
 from hilum.metrics.pair import MaskPair
+from hilum.metrics.volume import VolumeErrorMetric, VolumeMetric
 
 DICE, IOU, HD95, NSD = DiceMetric(), IouMetric(), Hd95Metric(), NsdMetric()
 
@@ -89,3 +94,65 @@ def test_nsd_names_its_tolerance() -> None:
     check_columns([NSD, NsdMetric(tolerance_mm=2)])
     with pytest.raises(ConfigError, match="column 'nsd'"):
         check_columns([NSD, NsdMetric()])
+
+
+def test_volumes_are_in_ml_or_in_pixels() -> None:
+    truth, predicted = block(0, 10), block(0, 15)
+    assert VolumeMetric().measure(MaskPair(truth, predicted, (2, 1, 1))) == pytest.approx(15 * 100 * 2 / 1000)
+    assert VolumeErrorMetric().measure(MaskPair(truth, predicted, (2, 1, 1), voxel_ml=0.5)) == pytest.approx(250)
+    assert VolumeErrorMetric().measure(MaskPair(predicted, truth, (2, 1, 1), "pixel")) == -500
+
+
+def test_a_rim_sees_what_the_inside_hides() -> None:
+    truth, predicted = block(2, 38), block(4, 38)
+    pair = MaskPair(truth, predicted, (1, 1, 1))
+    assert BoundaryIouMetric(width_mm=0).measure(pair) < BoundaryIouMetric().measure(pair) < IOU.measure(pair)
+    assert BoundaryIouMetric(width_mm=40).measure(pair) == IOU.measure(pair)
+    assert [BoundaryIouMetric().column, BoundaryIouMetric(width_mm=0.5).column] == ["boundary_iou", "boundary_iou_0.5"]
+
+
+def test_a_gap_in_a_vessel_costs_the_centreline_its_length() -> None:
+    vessel = np.zeros((9, 9, 40), dtype=bool)
+    vessel[3:6, 3:6] = True
+    broken, thick = vessel.copy(), vessel.copy()
+    broken[:, :, 10:30] = False
+    thick[2:7, 2:7] = True
+    assert CldiceMetric().measure(MaskPair(vessel, vessel, (1, 1, 1))) == 1
+    assert CldiceMetric().measure(MaskPair(vessel, thick, (1, 1, 1))) == 1  # in place and connected, if too thick
+    share = CldiceMetric().measure(MaskPair(vessel, broken, (1, 1, 1)))
+    assert share == pytest.approx(2 * 0.5 / 1.5, abs=0.05)  # nothing false, half of the line found
+
+
+def test_lesions_name_the_rule_that_matches_them() -> None:
+    columns = [
+        metric.column
+        for metric in (
+            LesionF1Metric(),
+            LesionF1Metric(matching="centre"),
+            LesionF1Metric(matching="iou"),
+            LesionF1Metric(matching="iou", iou=0.1),
+            PanopticQualityMetric(),
+            PanopticQualityMetric(iou=0.25),
+            PanopticQualityMetric(matching="overlap"),
+        )
+    ]
+    assert columns == [
+        "lesion_f1",
+        "lesion_f1_centre",
+        "lesion_f1_iou",
+        "lesion_f1_iou_0.1",
+        "panoptic_quality",
+        "panoptic_quality_iou_0.25",
+        "panoptic_quality_overlap",
+    ]
+    with pytest.raises(ValidationError, match="received matching: overlap"):
+        LesionFalsePositivesMetric(iou=0.3)
+
+
+def test_one_prediction_cannot_find_two_lesions() -> None:
+    truth, predicted = np.zeros((2, 9, 9, 1), dtype=bool)
+    truth[1:3], truth[5:7] = True, True
+    predicted[1:7] = True
+    pair = MaskPair(truth, predicted, (1, 1, 1))
+    assert LesionF1Metric().measure(pair) == pytest.approx(2 / 3)
+    assert LesionFalsePositivesMetric().measure(pair) == 0

@@ -27,12 +27,17 @@ def cohort(seed: int, num_classes: int, *, decimals: int) -> tuple[np.ndarray, n
 def test_scores_of_the_predicted_class(seed: int, num_classes: int, decimals: int) -> None:
     truth, probabilities, classes = cohort(seed, num_classes, decimals=decimals)
     predicted = probabilities.argmax(1)
-    assert AccuracyMetric().score(truth, probabilities, classes) == {
-        "accuracy": pytest.approx(sklearn_metrics.accuracy_score(truth, predicted))
-    }
-    assert BalancedAccuracyMetric().score(truth, probabilities, classes) == {
-        "balanced_accuracy": pytest.approx(sklearn_metrics.balanced_accuracy_score(truth, predicted))
-    }
+    accuracy = AccuracyMetric().score(truth, probabilities, classes)
+    assert accuracy.pop("accuracy") == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted))
+    balanced = BalancedAccuracyMetric().score(truth, probabilities, classes)
+    expected = sklearn_metrics.balanced_accuracy_score(truth, predicted)
+    assert balanced.pop("balanced_accuracy") == pytest.approx(expected)
+    for number, name in enumerate(classes if num_classes > 2 else []):
+        alone = truth == number, predicted == number
+        assert accuracy.pop(f"accuracy_{name}") == pytest.approx(sklearn_metrics.accuracy_score(*alone))
+        expected = sklearn_metrics.balanced_accuracy_score(*alone)
+        assert balanced.pop(f"balanced_accuracy_{name}") == pytest.approx(expected)
+    assert accuracy == balanced == {}
     f1 = F1Metric().score(truth, probabilities, classes)
     assert f1.pop("f1") == pytest.approx(sklearn_metrics.f1_score(truth, predicted, average="macro"))
     assert list(f1.values()) == pytest.approx(list(sklearn_metrics.f1_score(truth, predicted, average=None)))

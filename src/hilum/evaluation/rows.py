@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hilum.errors import DataError
+from hilum.evaluation.structures import structure_pairs
 from hilum.formats.atomic import write_whole
 from hilum.metrics.base import check_columns
-from hilum.metrics.pair import MaskPair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from hilum.metrics.base import CaseMetric
+    from hilum.metrics.pair import MaskPair
     from hilum.problem import Problem
     from hilum.volume import Grid
 
@@ -68,14 +69,9 @@ def segmentation_rows(
             f"case {key.case_id}: received a truth of shape {truth.shape} and a prediction of {predicted.shape};"
             f" expected both on the grid {grid.shape}"
         )
-    ignored = truth == problem.ignore if problem.ignore is not None else None
     rows: list[Row] = []
-    for name, values in zip(problem.foreground, problem.values[-len(problem.foreground) :], strict=True):
-        masks = [_member(truth, values), _member(predicted, values)]
-        if ignored is not None:
-            masks = [mask & ~ignored for mask in masks]
-        pair = MaskPair(masks[0], masks[1], grid.spacing, grid.unit)
-        rows.append({**key.cells, "class": name, **_sizes(pair, grid), **_scores(pair, metrics)})
+    for name, pair in structure_pairs(truth, predicted, problem=problem, grid=grid):
+        rows.append({**key.cells, "class": name, **_sizes(pair), **_scores(pair, metrics)})
     return rows
 
 
@@ -123,16 +119,8 @@ def read_rows(file: Path) -> list[Row]:
         raise DataError(f"{file}: cannot be read: {error}; expected rows written by `hilum evaluate`") from error
 
 
-def _member(labels: Labels, values: Sequence[int | str]) -> npt.NDArray[np.bool_]:
-    mask: npt.NDArray[np.bool_] = labels == int(values[0])
-    for value in values[1:]:
-        mask |= labels == int(value)
-    return mask
-
-
-def _sizes(pair: MaskPair, grid: Grid) -> dict[str, Cell]:
-    i, j, k = grid.affine[:3, :3].T
-    voxel_ml = abs(float(np.cross(i, j) @ k)) / 1000 if grid.unit == "mm" else None
+def _sizes(pair: MaskPair) -> dict[str, Cell]:
+    voxel_ml = pair.voxel_volume if pair.unit == "mm" else None
     return {
         "status": pair.status,
         "unit": pair.unit,

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hilum.errors import DataError
+from hilum.errors import ConfigError, DataError, number_of
 from hilum.evaluation.intervals import Bootstrap, resampled_means, resampled_scores
+from hilum.evaluation.penalties import penalties
 from hilum.evaluation.rows import PROBABILITY_PREFIX
 from hilum.metrics.base import CaseMetric, CohortMetric, check_columns
-from hilum.metrics.confusion import mean_of_defined, ratio
+from hilum.metrics.confusion import confusion, mean_of_defined, ratio
 from hilum.metrics.pair import NOT_IN_TRUTH, STATUSES
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Summary = dict[str, Any]
 
-PENALTIES = (
-    "missed (in the truth only) and invented (predicted only) structures count in every mean: dice, iou and nsd 0,"
-    " hd95 the diagonal of the image; rightly absent ones: dice, iou and nsd 1, hd95 0"
-)
-"""What a structure scores that truth and prediction do not both have."""
 ONE_CLASS = "undefined: only one class present"
 CLASS_NEVER = "undefined: its class never occurs"
 ONE_PATIENT = "one patient: no interval"
@@ -87,8 +83,9 @@ def _segmentation(
     drawn = None if bootstrap is None else resampled_means(values, patients, bootstrap)
     units = sorted({str(row["unit"]) for row in rows})
     summary["unit"] = units[0] if len(units) == 1 else "mixed"
-    summary["notes"] += [PENALTIES, *([UNITS_MIXED] if len(units) > 1 else [])]
-    summary["metrics"] = {metric.column: _facts(metric) for metric in metrics}
+    summary["notes"] += [penalties(metrics), *([UNITS_MIXED] if len(units) > 1 else [])]
+    summary["notes"] += _left_out(values, metrics)
+    summary["metrics"] = {metric.column: _facts(metric, summary["unit"]) for metric in metrics}
     means = _means(values)
     summary["overall"] = {}
     for position, metric in enumerate(metrics):
@@ -159,6 +156,7 @@ def _classification(
     unseen = [name for name, size in zip(problem.classes, sizes, strict=True) if not size]
     if unseen:
         summary["notes"].append(f"no case of {', '.join(unseen)}: left out of scores that are means over the classes")
+    summary["confusion"] = confusion(truth, probabilities, np.ones((1, len(truth))))[0].astype(int).tolist()
     summary["metrics"] = {metric.column: _facts(metric) for metric in metrics}
     summary["overall"] = {}
     for metric in metrics:
@@ -173,6 +171,8 @@ def _classification(
                 bootstrap=bootstrap,
             )
         for name, value in metric.score(truth, probabilities, problem.classes).items():
+            if name in summary["overall"]:
+                raise ConfigError(f"metrics: two of them write '{name}'; rename the class or leave one of them out")
             summary["overall"][name] = _score(value, drawn.get(name), bootstrap)
             undefined = summary["overall"][name].get("resamples_undefined", 0)
             if bootstrap is not None and undefined > UNSTABLE_SHARE * bootstrap.resamples:
@@ -181,7 +181,8 @@ def _classification(
                     "do not rely on its interval"
                 )
             if np.isnan(value):
-                summary["overall"][name]["note"] = ONE_CLASS if np.count_nonzero(sizes) == 1 else CLASS_NEVER
+                one_class = ONE_CLASS if np.count_nonzero(sizes) == 1 else CLASS_NEVER
+                summary["overall"][name]["note"] = f"undefined: {metric.undefined}" if metric.undefined else one_class
     return summary
 
 
@@ -208,9 +209,28 @@ def _described(bootstrap: Bootstrap) -> Summary:
     }
 
 
-def _facts(metric: MetricConfig) -> Summary:
-    in_unit = isinstance(metric, CaseMetric) and metric.in_unit
-    return {**metric.model_dump(mode="json"), "better": metric.better, "in_unit": in_unit}
+def _facts(metric: MetricConfig, unit: str = "") -> Summary:
+    """The settings of a metric, which values are better (None: it cannot be said), and the unit of its values."""
+    measures = metric.measures if isinstance(metric, CaseMetric) else "share"
+    units = {"length": unit, "volume": "ml" if unit == "mm" else unit}
+    better = metric.better if metric.ranks else None
+    return {
+        **metric.model_dump(mode="json"),
+        "better": better,
+        "in_unit": measures == "length",
+        "unit": units.get(measures, ""),
+    }
+
+
+def _left_out(values: Floats, metrics: Sequence[CaseMetric]) -> list[str]:
+    """Which scores are undefined for how many structures of (N, classes, metrics), and why."""
+    missing = np.isnan(values).sum(axis=(0, 1))
+    return [
+        f"{metric.column}: undefined in {number_of(int(number), 'row')}, left out of its mean"
+        + (f": {metric.undefined}" if metric.undefined else "")
+        for metric, number in zip(metrics, missing, strict=True)
+        if number
+    ]
 
 
 def _score(value: float, resampled: Floats | None, bootstrap: Bootstrap | None) -> Summary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hilum.errors import number_of
 from hilum.metrics.pair import STATUSES
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def table(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _head(summary: Mapping[str, Any]) -> str:
-    head = f"{_counted(summary['patients'], 'patient')}, {_counted(summary['cases'], 'case')}"
+    head = f"{number_of(summary['patients'], 'patient')}, {number_of(summary['cases'], 'case')}"
     interval = summary["interval"]
     if interval is None:
         return head
@@ -33,7 +34,7 @@ def _head(summary: Mapping[str, Any]) -> str:
 
 def _segmentation(summary: Mapping[str, Any]) -> list[str]:
     metrics = summary["metrics"]
-    titles = [f"{name} ({summary['unit']})" if facts["in_unit"] else name for name, facts in metrics.items()]
+    titles = [f"{name} ({facts['unit']})" if facts["unit"] else name for name, facts in metrics.items()]
     grid = [["", "cases", *STATUSES, *titles]]
     for name, entry in summary["classes"].items():
         counts = [str(entry[key]) for key in ("cases", *STATUSES)]
@@ -81,7 +82,3 @@ def _aligned(grid: Sequence[Sequence[str]], *, numeric: Sequence[int]) -> list[s
         ).rstrip()
         for row in grid
     ]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import edt
@@ -11,12 +12,13 @@ import numpy as np
 from hilum.geometry.surfaces import bounding_box, surface, true_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
     Mask = npt.NDArray[np.bool_]
     Distances = npt.NDArray[np.float64]
+    DistanceMap = npt.NDArray[np.float32]
 
 VOXELS_WORTH_A_POINT = 40
 """Searching a tree for one point costs about as much as the distance transform of this many voxels (measured)."""
@@ -30,7 +32,7 @@ class SurfaceDistances:
     second_to_first: Distances
 
 
-def distance_to(mask: Mask, spacing: Sequence[float]) -> npt.NDArray[np.float32]:
+def distance_to(mask: Mask, spacing: Sequence[float]) -> DistanceMap:
     """Distance of every voxel's centre to the centre of the nearest true voxel of `mask`, in the unit of `spacing`.
 
     Infinite where `mask` has no true voxel. Exact Euclidean transform by Felzenszwalb and Huttenlocher (2012).
@@ -38,7 +40,7 @@ def distance_to(mask: Mask, spacing: Sequence[float]) -> npt.NDArray[np.float32]
     if not mask.any():
         return np.full(mask.shape, np.inf, dtype=np.float32)
     away = np.ascontiguousarray(~mask)
-    distances: npt.NDArray[np.float32] = edt.edt(away, anisotropy=tuple(map(float, spacing)), black_border=False)
+    distances: DistanceMap = edt.edt(away, anisotropy=tuple(map(float, spacing)), black_border=False)
     return distances
 
 
@@ -48,23 +50,56 @@ def surface_distances(first: Mask, second: Mask, spacing: Sequence[float]) -> Su
     Works inside the smallest box around both, which changes no distance. Raises ValueError for an empty structure or
     masks of different shapes.
     """
-    if first.shape != second.shape or not (first.any() and second.any()):
-        raise ValueError(f"expected two non-empty masks of one shape, received {first.shape} and {second.shape}")
-    axes = true_axes(first.shape)
-    box = bounding_box(first | second)
-    one, two = surface(first[box], axes), surface(second[box], axes)
-    return SurfaceDistances(_directed(one, two, spacing), _directed(two, one, spacing))
+    return Surfaces(first, second, spacing, axes=true_axes(first.shape)).distances
 
 
-def _directed(start: Mask, goal: Mask, spacing: Sequence[float]) -> Distances:
-    """From each voxel of `start` to the nearest of `goal`: zeros for those they share, and a search for the rest."""
-    apart = start & ~goal
-    count = np.count_nonzero(apart)
-    distances = np.zeros(np.count_nonzero(start))
-    if count:
-        search = _by_tree if count * VOXELS_WORTH_A_POINT < start.size else _by_transform
-        distances[:count] = search(apart, goal, spacing)
-    return distances
+class Surfaces:
+    """The surfaces of two structures, and what follows from distances to them; each transform is computed once.
+
+    Everything happens inside the smallest box around both structures. The surface is sought along `axes`. Raises
+    ValueError for an empty structure or masks of different shapes.
+    """
+
+    def __init__(self, first: Mask, second: Mask, spacing: Sequence[float], *, axes: Sequence[int]) -> None:
+        if first.shape != second.shape or not (first.any() and second.any()):
+            raise ValueError(f"expected two non-empty masks of one shape, received {first.shape} and {second.shape}")
+        box = bounding_box(first | second)
+        self._spacing = spacing
+        self._masks = first[box], second[box]
+        self._surfaces = surface(first[box], axes), surface(second[box], axes)
+
+    @cached_property
+    def distances(self) -> SurfaceDistances:
+        """From each voxel of either surface to the nearest one of the other."""
+        first, second = self._surfaces
+        return SurfaceDistances(
+            self._directed(first, second, lambda: self._to_second),
+            self._directed(second, first, lambda: self._to_first),
+        )
+
+    def bands(self, width: float) -> tuple[Mask, Mask]:
+        """The voxels of each structure that lie within `width` of its own surface, in the box around both."""
+        first, second = self._masks
+        return first & (self._to_first <= width), second & (self._to_second <= width)
+
+    @cached_property
+    def _to_first(self) -> DistanceMap:
+        return distance_to(self._surfaces[0], self._spacing)
+
+    @cached_property
+    def _to_second(self) -> DistanceMap:
+        return distance_to(self._surfaces[1], self._spacing)
+
+    def _directed(self, start: Mask, goal: Mask, to_goal: Callable[[], DistanceMap]) -> Distances:
+        """From each voxel of `start` to the nearest of `goal`: zeros for those they share, a search for the rest."""
+        apart = start & ~goal
+        count = np.count_nonzero(apart)
+        distances = np.zeros(np.count_nonzero(start))
+        if 0 < count * VOXELS_WORTH_A_POINT < start.size:
+            distances[:count] = _by_tree(apart, goal, self._spacing)
+        elif count:
+            distances[:count] = to_goal()[apart]
+        return distances
 
 
 def _by_tree(start: Mask, goal: Mask, spacing: Sequence[float]) -> Distances:
@@ -74,7 +109,3 @@ def _by_tree(start: Mask, goal: Mask, spacing: Sequence[float]) -> Distances:
     tree = KDTree(np.argwhere(goal) * np.asarray(spacing), balanced_tree=False, compact_nodes=False)
     nearest, _ = tree.query(np.argwhere(start) * np.asarray(spacing))
     return np.asarray(nearest, dtype=np.float64)
-
-
-def _by_transform(start: Mask, goal: Mask, spacing: Sequence[float]) -> Distances:
-    return distance_to(goal, spacing)[start].astype(np.float64)

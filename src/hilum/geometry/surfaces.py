@@ -1,4 +1,4 @@
-"""The surface of a binary structure, and the smallest box around it."""
+"""The surface of a binary structure, and the smallest boxes around structures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Mask = npt.NDArray[np.bool_]
+    Box = tuple[slice, ...]
+
+LARGEST_IN_ONE_PASS = 2**16
+"""Boxes of label values up to this are found in one pass, which keeps a list as long as the largest of them."""
 
 
-def bounding_box(mask: Mask) -> tuple[slice, ...]:
+def bounding_box(mask: Mask) -> Box:
     """The slices of the smallest box that holds every true voxel; empty slices where there is none."""
     box = [slice(0, size) for size in mask.shape]
     for axis in range(mask.ndim):
@@ -24,6 +28,28 @@ def bounding_box(mask: Mask) -> tuple[slice, ...]:
             return (slice(0, 0),) * mask.ndim
         box[axis] = slice(int(occupied[0]), int(occupied[-1]) + 1)
     return tuple(box)
+
+
+def label_boxes(labels: npt.NDArray[np.integer], values: Sequence[int]) -> dict[int, Box]:
+    """The smallest box of each of the label values, by value; empty slices for a value that does not occur."""
+    from scipy import ndimage
+
+    nowhere = (slice(0, 0),) * labels.ndim
+    together = [value for value in values if 0 < value <= LARGEST_IN_ONE_PASS]
+    found = ndimage.find_objects(labels, max(together)) if together else []
+    boxes = {value: found[value - 1] or nowhere for value in together}
+    return boxes | {value: bounding_box(labels == value) for value in values if value not in boxes}
+
+
+def enclosing_box(boxes: Sequence[Box]) -> Box:
+    """The smallest box around several ones of the same array; those that are empty do not count."""
+    filled = [box for box in boxes if all(side.stop > side.start for side in box)]
+    if not filled:
+        return boxes[0]
+    return tuple(
+        slice(min(side.start for side in sides), max(side.stop for side in sides))
+        for sides in zip(*filled, strict=True)
+    )
 
 
 def surface(mask: Mask, axes: Sequence[int]) -> Mask:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hilum.metrics.base import CohortMetric, Floats, Indices
-from hilum.metrics.confusion import confusion, ratio
+from hilum.metrics.confusion import class_counts, confusion, ratio
 
 
 def accuracy(counts: Floats) -> Floats:
@@ -14,10 +14,16 @@ def accuracy(counts: Floats) -> Floats:
 
 
 class AccuracyMetric(CohortMetric, kind="accuracy"):
-    """Share of the cases whose most likely class is the true one."""
+    """Share of the cases whose most likely class is the true one; of more than two classes also of each class."""
 
     def weighted(
         self, truth: Indices, probabilities: Floats, *, classes: Sequence[str], weights: Floats
     ) -> dict[str, Floats]:
-        """One value: `accuracy`."""
-        return {self.column: accuracy(confusion(truth, probabilities, weights))}
+        """`accuracy`; for more than two classes also `accuracy_<class>`, (TP + TN) / all, which flatters rare ones."""
+        counts = confusion(truth, probabilities, weights)
+        values = {self.column: accuracy(counts)}
+        if len(classes) == 2:  # either class has the same
+            return values
+        n = class_counts(counts)
+        each = ratio(n.tp + n.tn, n.tp + n.fp + n.fn + n.tn)
+        return values | self.of_classes(each, classes)

@@ -1,12 +1,13 @@
 """The area under the receiver operating characteristic curve."""
 
-from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from hilum.metrics.base import CohortMetric, Floats, Indices
-from hilum.metrics.confusion import mean_of_defined, ratio
+from hilum.metrics.base import Floats
+from hilum.metrics.confusion import ratio
+from hilum.metrics.one_against_rest import AveragedOneAgainstRest
 
 
 def auroc(positive: npt.NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
@@ -23,15 +24,12 @@ def auroc(positive: npt.NDArray[np.bool_], scores: Floats, weights: Floats) -> F
     return ratio((positives * below).sum(axis=1), positives.sum(axis=1) * negatives.sum(axis=1))
 
 
-class AurocMetric(CohortMetric, kind="auroc"):
+class AurocMetric(AveragedOneAgainstRest, kind="auroc"):
     """Area under the ROC curve: of the second of two classes; otherwise one against the rest, each and their mean."""
 
-    def weighted(
-        self, truth: Indices, probabilities: Floats, *, classes: Sequence[str], weights: Floats
-    ) -> dict[str, Floats]:
-        """`auroc`; for more than two classes macro over those that can be ranked, and `auroc_<class>`."""
-        if len(classes) == 2:
-            return {self.column: auroc(truth == 1, probabilities[:, 1], weights)}
-        each = [auroc(truth == index, probabilities[:, index], weights) for index in range(len(classes))]
-        alone = {f"{self.column}_{name}": values for name, values in zip(classes, each, strict=True)}
-        return {self.column: mean_of_defined(np.stack(each, axis=1)), **alone}
+    undefined: ClassVar[str] = ""
+    same_of_both: ClassVar[bool] = True
+
+    def of_class(self, positive: npt.NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
+        """Between 0 and 1; see `auroc`."""
+        return auroc(positive, scores, weights)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hilum.metrics.base import CohortMetric, Floats, Indices
-from hilum.metrics.confusion import confusion, mean_of_defined, ratio
+from hilum.metrics.confusion import class_counts, confusion, mean_of_defined, ratio
+from hilum.metrics.ratios import sensitivity, specificity
 
 
 def balanced_accuracy(counts: Floats) -> Floats:
@@ -20,5 +21,11 @@ class BalancedAccuracyMetric(CohortMetric, kind="balanced_accuracy"):
     def weighted(
         self, truth: Indices, probabilities: Floats, *, classes: Sequence[str], weights: Floats
     ) -> dict[str, Floats]:
-        """One value: `balanced_accuracy`."""
-        return {self.column: balanced_accuracy(confusion(truth, probabilities, weights))}
+        """`balanced_accuracy`; for more than two classes also of each: the mean of its sensitivity and specificity."""
+        counts = confusion(truth, probabilities, weights)
+        values = {self.column: balanced_accuracy(counts)}
+        if len(classes) == 2:  # either class has the same
+            return values
+        n = class_counts(counts)
+        each = (sensitivity(n) + specificity(n)) / 2
+        return values | self.of_classes(each, classes)

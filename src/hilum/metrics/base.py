@@ -7,18 +7,26 @@ import numpy as np
 import numpy.typing as npt
 
 from hilum.errors import ConfigError
+from hilum.metrics.confusion import mean_of_defined
 from hilum.metrics.pair import MaskPair
 from hilum.registry import Component
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+Task = Literal["classification", "segmentation"]
+Better = Literal["higher", "lower"]
+Measured = Literal["share", "length", "volume", "number"]
 
 
 class MetricConfig(Component, family="metrics"):
     """A score."""
 
-    task: ClassVar[Literal["classification", "segmentation"]]
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    tasks: ClassVar[tuple[Task, ...]]
+    better: ClassVar[Better] = "higher"
+    ranks: ClassVar[bool] = True
+    """Whether one value is better than another at all: a prevalence or a signed error cannot choose a checkpoint."""
+    undefined: ClassVar[str] = ""
+    """When the score is NaN."""
 
     @property
     def column(self) -> str:
@@ -29,19 +37,42 @@ class MetricConfig(Component, family="metrics"):
 class CaseMetric(MetricConfig):
     """A score of one structure in one case; its mean over the cases is the score of the cohort."""
 
-    task: ClassVar[Literal["classification", "segmentation"]] = "segmentation"
-    in_unit: ClassVar[bool] = False
-    """Whether the value is a length, in the unit of the image (mm or pixel)."""
+    tasks: ClassVar[tuple[Task, ...]] = ("segmentation",)
+    measures: ClassVar[Measured] = "share"
+    """What the value is; lengths are in the unit of the image (mm or pixel), volumes in ml (or pixel)."""
+    one_sided: ClassVar[str] = ""
+    """In words: the value of a structure that only the truth or only the prediction has, where that is a penalty."""
+    absent: ClassVar[str] = ""
+    """In words: the value of a structure that neither has, where that is not what the formula gives."""
 
     def measure(self, pair: MaskPair) -> float:
-        """The value; for a missed, invented or absent structure the one that `docs/metrics.md` states, never NaN."""
+        """The value; for a missed, invented or absent structure the one that `docs/metrics.md` states.
+
+        NaN only where `undefined` says so: what is NaN is left out of the mean, and a miss must never be.
+        """
         raise NotImplementedError
+
+
+class OverlapMetric(CaseMetric):
+    """A share between 0 and 1: 0 where only one side has the structure, 1 where neither has it."""
+
+    one_sided: ClassVar[str] = "0"
+    absent: ClassVar[str] = "1"
+
+
+class DistanceMetric(CaseMetric):
+    """A length: the diagonal of the image where only one side has the structure, 0 where neither has it."""
+
+    better: ClassVar[Better] = "lower"
+    measures: ClassVar[Measured] = "length"
+    one_sided: ClassVar[str] = "the diagonal of the image"
+    absent: ClassVar[str] = "0"
 
 
 class CohortMetric(MetricConfig):
     """Scores of a classifier over all cases together."""
 
-    task: ClassVar[Literal["classification", "segmentation"]] = "classification"
+    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
 
     def weighted(
         self, truth: Indices, probabilities: Floats, *, classes: Sequence[str], weights: Floats
@@ -58,6 +89,18 @@ class CohortMetric(MetricConfig):
         once = np.ones((1, len(truth)))
         values = self.weighted(truth, probabilities, classes=classes, weights=once)
         return {name: float(value[0]) for name, value in values.items()}
+
+    def with_classes(self, values: Floats, classes: Sequence[str]) -> dict[str, Floats]:
+        """Values (R, C) by name: `column`, and each class's as `column_<class>`.
+
+        The first is that of the second of two classes, otherwise the mean over the classes where it is defined (macro).
+        """
+        headline = values[:, 1] if len(classes) == 2 else mean_of_defined(values)
+        return {self.column: headline} | self.of_classes(values, classes)
+
+    def of_classes(self, values: Floats, classes: Sequence[str]) -> dict[str, Floats]:
+        """The values (R, C) of the classes by name, as `column_<class>`."""
+        return {f"{self.column}_{name}": values[:, index] for index, name in enumerate(classes)}
 
 
 def check_columns(metrics: Sequence[MetricConfig]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,16 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Each class against the rest, all (R, C): true and false positives, false and true negatives."""
+
+    tp: Floats
+    fp: Floats
+    fn: Floats
+    tn: Floats
 
 
 def confusion(truth: npt.NDArray[np.int64], probabilities: Floats, weights: Floats) -> Floats:
@@ -22,6 +33,13 @@ def confusion(truth: npt.NDArray[np.int64], probabilities: Floats, weights: Floa
     by_cell = np.zeros((len(truth), num_classes**2))
     by_cell[np.arange(len(truth)), cells] = 1
     return (weights @ by_cell).reshape(-1, num_classes, num_classes)
+
+
+def class_counts(counts: Floats) -> ClassCounts:
+    """Each class against the rest, from counts (R, C, C)."""
+    tp = np.diagonal(counts, axis1=1, axis2=2)
+    fp, fn = counts.sum(axis=1) - tp, counts.sum(axis=2) - tp
+    return ClassCounts(tp, fp, fn, counts.sum(axis=(1, 2))[:, None] - tp - fp - fn)
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:

@@ -1,16 +1,15 @@
 """The Dice coefficient."""
 
-from hilum.metrics.base import CaseMetric
+from hilum.metrics.base import OverlapMetric
 from hilum.metrics.pair import MaskPair
 
 
 def dice(pair: MaskPair) -> float:
     """2 |T and P| / (|T| + |P|) (Dice 1945); 1 where both are empty, 0 where only one is."""
-    total = pair.truth_voxels + pair.predicted_voxels
-    return 2 * pair.shared_voxels / total if total else 1.0
+    return pair.overlap(lambda: 2 * pair.shared_voxels / (pair.truth_voxels + pair.predicted_voxels))
 
 
-class DiceMetric(CaseMetric, kind="dice"):
+class DiceMetric(OverlapMetric, kind="dice"):
     """Dice coefficient of each structure: twice the overlap over the sum of both volumes."""
 
     def measure(self, pair: MaskPair) -> float:

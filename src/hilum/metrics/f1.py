@@ -22,5 +22,4 @@ class F1Metric(CohortMetric, kind="f1"):
     ) -> dict[str, Floats]:
         """`f1`, macro over the classes that occur, and `f1_<class>`; of two classes the second has the binary F1."""
         values = f1(confusion(truth, probabilities, weights))
-        alone = {f"{self.column}_{name}": values[:, index] for index, name in enumerate(classes)}
-        return {self.column: mean_of_defined(values), **alone}
+        return {self.column: mean_of_defined(values)} | self.of_classes(values, classes)

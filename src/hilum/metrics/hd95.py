@@ -1,10 +1,8 @@
 """The 95th percentile of the Hausdorff distance."""
 
-from typing import ClassVar, Literal
-
 import numpy as np
 
-from hilum.metrics.base import CaseMetric
+from hilum.metrics.base import DistanceMetric
 from hilum.metrics.pair import MaskPair
 
 PERCENTILE = 95
@@ -17,20 +15,15 @@ def hd95(pair: MaskPair) -> float:
     Metrics Reloaded (Maier-Hein et al. 2024). 0 where both are empty; the diagonal of the image where only one is,
     which no structure that was found can reach.
     """
-    if pair.status == "absent":
-        return 0.0
-    if pair.status != "found":
-        return pair.diagonal
-    distances = pair.distances
-    directed = (distances.first_to_second, distances.second_to_first)
-    return max(float(np.percentile(values, PERCENTILE)) for values in directed)
+    return pair.distance(
+        lambda found: max(
+            float(np.percentile(values, PERCENTILE)) for values in (found.first_to_second, found.second_to_first)
+        )
+    )
 
 
-class Hd95Metric(CaseMetric, kind="hd95"):
+class Hd95Metric(DistanceMetric, kind="hd95"):
     """95th percentile of the Hausdorff distance between the surfaces, in mm (pixels where an image has no size)."""
-
-    better: ClassVar[Literal["higher", "lower"]] = "lower"
-    in_unit: ClassVar[bool] = True
 
     def measure(self, pair: MaskPair) -> float:
         """From 0 to the diagonal of the image; see `hd95`."""

@@ -1,16 +1,15 @@
 """Intersection over union."""
 
-from hilum.metrics.base import CaseMetric
+from hilum.metrics.base import OverlapMetric
 from hilum.metrics.pair import MaskPair
 
 
 def iou(pair: MaskPair) -> float:
     """|T and P| / |T or P| (Jaccard 1912); 1 where both are empty, 0 where only one is."""
-    union = pair.truth_voxels + pair.predicted_voxels - pair.shared_voxels
-    return pair.shared_voxels / union if union else 1.0
+    return pair.overlap(lambda: pair.shared_voxels / (pair.truth_voxels + pair.predicted_voxels - pair.shared_voxels))
 
 
-class IouMetric(CaseMetric, kind="iou"):
+class IouMetric(OverlapMetric, kind="iou"):
     """Intersection over union (Jaccard index) of each structure."""
 
     def measure(self, pair: MaskPair) -> float:

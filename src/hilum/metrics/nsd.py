@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic import NonNegativeFloat
 
-from hilum.metrics.base import CaseMetric
+from hilum.metrics.base import OverlapMetric
 from hilum.metrics.pair import MaskPair
 
 ROUNDING = 1e-5
@@ -15,13 +15,16 @@ def nsd(pair: MaskPair, tolerance_mm: float) -> float:
 
     The tolerance is in pixels where the image has no size. 1 where both are empty, 0 where only one is.
     """
-    if pair.status != "found":
-        return 1.0 if pair.status == "absent" else 0.0
-    distances = np.concatenate([pair.distances.first_to_second, pair.distances.second_to_first])
-    return float(np.mean(distances <= tolerance_mm * (1 + ROUNDING)))
+
+    def of_found() -> float:
+        found = pair.distances
+        distances = np.concatenate([found.first_to_second, found.second_to_first])
+        return float(np.mean(distances <= tolerance_mm * (1 + ROUNDING)))
+
+    return pair.overlap(of_found)
 
 
-class NsdMetric(CaseMetric, kind="nsd"):
+class NsdMetric(OverlapMetric, kind="nsd"):
     """Normalised surface distance (surface Dice): share of the surfaces that agree within a tolerance."""
 
     tolerance_mm: NonNegativeFloat = 1.0

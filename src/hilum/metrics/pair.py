@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hilum.errors import DataError
-from hilum.geometry.distances import SurfaceDistances, surface_distances
+from hilum.geometry.distances import SurfaceDistances, Surfaces
+from hilum.geometry.lesions import Lesions, lesions
 from hilum.geometry.surfaces import true_axes
 
 if TYPE_CHECKING:
@@ -25,13 +27,17 @@ NOT_IN_TRUTH: tuple[Status, ...] = ("invented", "absent")
 class MaskPair:
     """Truth and prediction of one structure, boolean (I, J, K), and the size of their voxels in `unit`.
 
-    Raises DataError where the two differ in shape.
+    The masks may be a part of the image that holds the whole structure: `image_shape` then is that of the image.
+    `voxel_ml` is the volume of a voxel where it is not the product of the spacing. Raises DataError where the two
+    differ in shape.
     """
 
     truth: npt.NDArray[np.bool_]
     predicted: npt.NDArray[np.bool_]
     spacing: tuple[float, float, float]
     unit: Literal["mm", "pixel"] = "mm"
+    image_shape: tuple[int, int, int] | None = None
+    voxel_ml: float | None = None
 
     def __post_init__(self) -> None:
         if self.truth.ndim != 3 or self.truth.shape != self.predicted.shape:
@@ -65,9 +71,43 @@ class MaskPair:
     @property
     def diagonal(self) -> float:
         """From corner to corner of the image, in `unit`: longer than any distance between two of its voxels."""
-        return math.hypot(*(self.truth.shape[axis] * self.spacing[axis] for axis in true_axes(self.truth.shape)))
+        shape = self._image_shape
+        return math.hypot(*(shape[axis] * self.spacing[axis] for axis in true_axes(shape)))
+
+    @property
+    def voxel_volume(self) -> float:
+        """The volume of a voxel in ml; 1 pixel where the image has no size."""
+        if self.unit == "pixel":
+            return 1.0
+        return math.prod(self.spacing) / 1000 if self.voxel_ml is None else self.voxel_ml
 
     @cached_property
+    def surfaces(self) -> Surfaces:
+        """Both surfaces, in `unit`; both structures must have a voxel."""
+        return Surfaces(self.truth, self.predicted, self.spacing, axes=true_axes(self._image_shape))
+
+    @property
     def distances(self) -> SurfaceDistances:
         """From the true surface to the predicted one (first to second) and back, in `unit`; both must have a voxel."""
-        return surface_distances(self.truth, self.predicted, self.spacing)
+        return self.surfaces.distances
+
+    @cached_property
+    def lesions(self) -> Lesions:
+        """The components of the truth (first) and of the prediction (second), and which of them meet."""
+        return lesions(self.truth, self.predicted)
+
+    def overlap(self, of_found: Callable[[], float]) -> float:
+        """A share: that of a structure which both have, 0 where only one has it, 1 where neither has."""
+        if self.status == "found":
+            return float(of_found())
+        return 1.0 if self.status == "absent" else 0.0
+
+    def distance(self, of_found: Callable[[SurfaceDistances], float]) -> float:
+        """A length: that of a structure which both have, the diagonal where only one has it, 0 where neither has."""
+        if self.status == "found":
+            return float(of_found(self.distances))
+        return 0.0 if self.status == "absent" else self.diagonal
+
+    @property
+    def _image_shape(self) -> tuple[int, ...]:
+        return self.truth.shape if self.image_shape is None else self.image_shape
