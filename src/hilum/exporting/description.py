@@ -1,4 +1,4 @@
-"""What surrounds an exported network, in JSON: preparation, windows, decoding and post-processing, by number and name."""
+"""What surrounds an exported network, in JSON: preparation, windows, decoding and post-processing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def describe(predictor: Predictor, *, frames: Sequence[int | None], source: dict
         "channel_names": list(problem.channels),
         "frames": picked or list(range(problem.num_channels)),
         "may_lack_channels": predictor.may_lack_channels,
-        "prepare": [_prepare(step) for step in predictor.prepare],
+        "prepare": [describe_step(step) for step in predictor.prepare],
         "slice_axis": predictor.slice_axis,
         "windows": {
             "size": None if predictor.window is None else list(predictor.window),
@@ -78,7 +78,7 @@ def describe(predictor: Predictor, *, frames: Sequence[int | None], source: dict
     }
 
 
-def _prepare(step: PrepareConfig) -> dict[str, Any]:
+def describe_step(step: PrepareConfig) -> dict[str, Any]:
     """A step with its settings; channels that are constant in the training part become 0 whatever they hold."""
     facts = step.model_dump(mode="json")
     for found in facts.get("fitted") or ():

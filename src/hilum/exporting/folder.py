@@ -16,7 +16,7 @@ MARK = "parity.json"
 
 
 def refuse_taken(output: Path, *, overwrite: bool) -> None:
-    """Raise ConfigError where an export cannot be written: the folder is there and not to be, or cannot be, replaced."""
+    """Raise ConfigError where the folder of an export is there and must not be replaced."""
     if not (output.exists() or output.is_symlink()):
         return
     if not overwrite:

@@ -103,8 +103,8 @@ def judge(found: Sequence[CaseParity], *, least: float | None, largest: float | 
     ]
     if bad:
         raise ParityError(
-            f"the exported network does not answer as hilum does in {number_of(len(bad), 'case')}; nothing was written. "
-            f"Expected the same label in at least {least:.1%} of the voxels, and probabilities within {largest}:\n"
+            f"the exported network does not answer as hilum does in {number_of(len(bad), 'case')}; nothing was written."
+            f" Tolerated: {1 - (least or 0):.1%} of labels that differ, probabilities {largest} apart\n"
             + "\n".join(case.line for case in bad)
         )
     differences = [case.difference for case in found if case.difference is not None]
