@@ -123,6 +123,6 @@ def _validation_part(run: Run, restored: Restored) -> tuple[Case, ...]:
     """The validation cases of the run; none where its data are not here, or are others now."""
     try:
         cohort = restored.experiment.data.source.cohort(restored.problem.kind)
-        return tuple(restore_split(run.split, cohort.cases).part("val"))
+        return tuple(restore_split(run.split, cohort.cases, notes=()).part("val"))
     except HilumError:
         return ()
