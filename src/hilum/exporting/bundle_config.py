@@ -25,6 +25,16 @@ SMOOTH = (
     "for new, old in zip({new}, x.{old})], mode='replicate')[0]"
 )
 """hilum's smoothing before voxels become larger, which MONAI's resampling lacks; 1e-3 voxels smooth nothing."""
+GRID = (
+    "$lambda x: (lambda ratio: MetaTensor(torch.zeros(1, *[max(1, round(size / old)) for size, old in "
+    "zip(x.shape[1:], ratio.tolist())]), affine=x.affine.matmul(torch.cat([torch.cat([torch.diag(ratio), "
+    "(ratio[:, None] - 1) / 2], 1), torch.tensor([[0.0, 0.0, 0.0, 1.0]]).double()])), meta=dict(x.meta)))"
+    "(torch.tensor([float(new) / float(old) if new else 1.0 for new, old in zip({new}, x.pixdim)]).double())"
+)
+"""An image on hilum's grid with voxels of a new size (0: as they are): from the outer corner of the first voxel on.
+
+MONAI's own `Spacingd` keeps the centre of the first voxel instead, and often has one voxel more or less.
+"""
 
 
 def inference_config(predictor: Predictor) -> Config:
@@ -92,10 +102,11 @@ def _canonical(step: Config) -> list[Config]:
 
 
 def _spacing(step: Config) -> list[Config]:
-    mm = [-1.0 if size is None else size for size in step["mm"]]  # MONAI leaves an axis as it is where it is negative
-    smooth = _on("Lambdad", func=SMOOTH.format(new=[abs(size) if size > 0 else 0.0 for size in mm], old="pixdim"))
-    respace = _on("Spacingd", pixdim=mm, mode="bilinear", padding_mode="border")
-    return [*([smooth] if step["antialias"] else []), respace]
+    mm = [0.0 if size is None else size for size in step["mm"]]
+    smooth = _on("Lambdad", func=SMOOTH.format(new=mm, old="pixdim"))
+    grid = [_on("CopyItemsd", names="grid"), _on("Lambdad", "grid", func=GRID.format(new=mm))]
+    respace = _on("ResampleToMatchd", key_dst="grid", mode="bilinear", padding_mode="border")
+    return [*grid, *([smooth] if step["antialias"] else []), respace]
 
 
 def _resize(step: Config) -> list[Config]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ LARGEST_DIFFERENCE = 1e-3
 """Most by which a probability may differ; float32 sums in another order differ by about 1e-5."""
 LEAST_AGREEMENT = 0.999
 """Least share of a case's voxels with the same label."""
-SHOWN_LINES = 8
+SHOWN_LINES = 4
 """How much of what a failing program said is shown."""
 
 
@@ -125,8 +126,10 @@ def run_alone(arguments: Sequence[str | Path], *, folder: Path) -> None:
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-SHOWN_LINES:])
-        raise ParityError(f"the exported network cannot be run (exit code {done.returncode}):\n{tail}")
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        causes = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]  # the first led to the others
+        said = "\n".join([*causes[:1], *lines[-SHOWN_LINES:]])
+        raise ParityError(f"the exported network cannot be run (exit code {done.returncode}):\n{said}")
 
 
 def _largest_difference(image: Volume, file: Path, predictor: Predictor) -> float:
