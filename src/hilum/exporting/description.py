@@ -74,7 +74,7 @@ def describe(predictor: Predictor, *, frames: Sequence[int | None], source: dict
         "class_values": [list(group) for group in problem.values],
         "exclusive": problem.exclusive,
         **(_decoding(problem) if problem.kind == "segmentation" else {}),
-        "postprocess": [_postprocess(step, problem) for step in predictor.postprocess],
+        "postprocess": [describe_postprocess(step, problem) for step in predictor.postprocess],
     }
 
 
@@ -106,7 +106,7 @@ def written(problem: Problem) -> tuple[list[int], list[list[int]]]:
     return problem.decode(torch.tensor(certain, dtype=torch.float32).T).tolist(), certain
 
 
-def _postprocess(step: PostprocessConfig, problem: Problem) -> dict[str, Any]:
+def describe_postprocess(step: PostprocessConfig, problem: Problem) -> dict[str, Any]:
     """A step with what becomes of each label value that leaves or joins its structure."""
     sets = LabelSets.of(problem)
     return {
