@@ -73,5 +73,6 @@ def scan(file: Path, *, seed: int = 0, shape: tuple[int, ...] = (14, 11, 9), axe
 
     rng = np.random.default_rng(seed)
     values = gaussian_filter(rng.normal(100, 300, shape), 1.5) + rng.normal(0, 10, shape)
+    file.parent.mkdir(parents=True, exist_ok=True)
     write_volume(file, values.astype(np.float32), affine(axes))
     return file

@@ -128,5 +128,5 @@ class Exotic(nn.Module):
 
 def test_a_layer_that_onnx_does_not_know_is_named(tmp_path: Path) -> None:
     subject = replace(segmenter(), model=Exotic())
-    with pytest.raises(CheckpointError, match="Exotic cannot be exported.*bessel_j0"):
+    with pytest.raises(CheckpointError, match=r"Exotic cannot be exported.*bessel_j0"):
         write_onnx(subject, tmp_path / "model.onnx")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +110,12 @@ def test_a_step_on_values_gives_what_hilum_gives(step: PrepareConfig) -> None:
         np.testing.assert_allclose(found, expected.tensor[number].numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("axes", ["".join(axes) for axes in itertools.product("RL", "AP", "SI")][:4] + ["SPL", "AIR"])
+@pytest.mark.parametrize("axes", ["RAS", "LPI", "RPS", "SPL", "AIR"])
 def test_probabilities_come_back_as_in_hilum(axes: str) -> None:
     source = Grid((10, 12, 9), affine(axes))
     prepared = source.canonical().respaced((2.0, 2.0, 2.0)).cropped((1, 1, 1), (5, 7, 6))
     values = torch.rand((2, *prepared.shape), generator=torch.Generator().manual_seed(1))
-    outside = np.float32([1, 0]).reshape(-1, 1, 1, 1)
+    outside = np.array([1, 0], np.float32).reshape(-1, 1, 1, 1)
     found = runner.sampled(values.numpy(), prepared.affine, source.affine, shape=source.shape, outside=outside)
     for index, beyond in enumerate((1.0, 0.0)):
         one = Volume(values[index : index + 1], prepared)

@@ -113,9 +113,10 @@ def test_headers_are_read_as_hilum_reads_them(tmp_path: Path, monkeypatch: pytes
     image.to_filename(file)
     found = compared(subject, tmp_path, [str(file)], monkeypatch)
     assert (found.same, found.lowest_dice) == (1, 1)
-    before, after = nib.load(file), nib.load(tmp_path / "case.nii.gz")
+    before: Any = nib.load(file)
+    after: Any = nib.load(tmp_path / "case.nii.gz")
     for field in ("qform_code", "sform_code", "pixdim", "xyzt_units", "quatern_b", "qoffset_x"):
-        assert before.header[field].tobytes() == after.header[field].tobytes(), field  # type: ignore[attr-defined]
+        assert before.header[field].tobytes() == after.header[field].tobytes(), field
 
 
 def test_the_proof_runs_without_hilum_and_gives_exit_codes(tmp_path: Path) -> None:
@@ -154,7 +155,9 @@ def test_steps_that_no_runner_does_are_named() -> None:
         """A step of a plugin."""
 
     try:
-        with pytest.raises(ConfigError, match="data.prepare 'strange_step': cannot be exported; the runner does canon"):
+        with pytest.raises(
+            ConfigError, match=r"data\.prepare 'strange_step': cannot be exported; the runner does canon"
+        ):
             refuse_unknown(segmenter(prepare=[CanonicalConfig(), Strange()]))
     finally:
         from hilum import registry

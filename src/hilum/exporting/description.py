@@ -42,7 +42,7 @@ def refuse_unknown(predictor: Predictor) -> None:
         raise ConfigError(f"{', '.join(unknown)}: cannot be exported; the runner does {known}")
 
 
-def describe(predictor: Predictor, *, frames: Sequence[int | None], source: dict[str, str]) -> dict[str, Any]:
+def describe(predictor: Predictor, *, frames: Sequence[int | None], source: dict[str, Any]) -> dict[str, Any]:
     """Everything that the runner needs to know besides the network, ready for JSON.
 
     `frames` is what the images of a case are in their files, `source` tells where the network comes from.
