@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.exporting.conftest import PREPARE, classifier, scan, segmenter
+from tests.exporting.conftest import classifier, scan, segmenter
 
 from hilum.case import ImageRef
 from hilum.errors import ConfigError
@@ -21,6 +21,7 @@ from hilum.prepare.crop_foreground import CropForegroundConfig
 from hilum.prepare.dataset_zscore import ChannelRange, DatasetZscoreConfig
 from hilum.prepare.percentiles import PercentilesConfig
 from hilum.prepare.resize import ResizeConfig
+from hilum.prepare.spacing import SpacingConfig
 from hilum.prepare.window import WindowConfig
 from hilum.prepare.zscore import ZscoreConfig
 from hilum.problem import Problem
@@ -29,13 +30,15 @@ pytest.importorskip("monai")
 
 SOURCE = {"hilum": "0", "run": "test", "weights_sha256": "0"}
 REGIONS = Problem("segmentation", 3, ("image",), ("whole", "core"), ((1, 2), (2,)), exclusive=False)
+PREPARE = (CanonicalConfig(), SpacingConfig(mm=(3.0, 2.25, 2.2)), ZscoreConfig())
+"""To voxels that fill the image: what lies beyond the last one is background for hilum, and the border for MONAI."""
 FITTED = (ChannelRange(low=-300, high=500, mean=90, std=210),)
 # Windows cover the image in one row, or where one fits: MONAI sets several rows of them elsewhere than hilum does.
 VARIANTS: dict[str, tuple[Predictor, float]] = {
-    "windows": (segmenter(window=(16, 16, 16)), 0.999),
-    "flips": (segmenter(window=(16, 16, 16), flips=((0,), (1, 2))), 0.999),
-    "whole image": (segmenter(window=None, multiple=4), 0.999),
-    "regions": (segmenter(window=(16, 16, 16), problem=REGIONS), 0.999),
+    "windows": (segmenter(window=(16, 16, 16), prepare=PREPARE), 0.999),
+    "flips": (segmenter(window=(16, 16, 16), prepare=PREPARE, flips=((0,), (1, 2))), 0.999),
+    "whole image": (segmenter(window=None, multiple=4, prepare=PREPARE), 0.999),
+    "regions": (segmenter(window=(16, 16, 16), prepare=PREPARE, problem=REGIONS), 0.999),
     "cropped": (segmenter(window=None, prepare=[CropForegroundConfig(threshold=150.0), *PREPARE]), 0.99),
     "resized": (
         segmenter(window=None, prepare=[ResizeConfig(size=(10, 12)), DatasetZscoreConfig(fitted=FITTED)]),

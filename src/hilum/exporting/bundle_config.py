@@ -20,11 +20,11 @@ IMPORTS = (
     "$from monai.networks.layers import separable_filtering",
 )
 SMOOTH = (
-    "$lambda x: separable_filtering(x[None], [gaussian_1d(torch.tensor(max(1e-3, math.sqrt(max(0.0, "
-    "(float(new) / float(old)) ** 2 - 1) / (8 * math.log(2))))), 4.0, 'sampled') "
-    "for new, old in zip({new}, x.{old})], mode='replicate')[0]"
+    "$lambda x: separable_filtering(x[None], [kernel / kernel.sum() for kernel in [gaussian_1d(torch.tensor("
+    "max(1e-3, math.sqrt(max(0.0, ratio**2 - 1) / (8 * math.log(2))))), 4.0, 'sampled') for ratio in {ratios}]], "
+    "mode='replicate')[0]"
 )
-"""hilum's smoothing before voxels become larger, which MONAI's resampling lacks; 1e-3 voxels smooth nothing."""
+"""hilum's smoothing where voxels become larger by `ratios`, which MONAI's resampling lacks; 1e-3 voxels do nothing."""
 GRID = (
     "$lambda x: (lambda ratio: MetaTensor(torch.zeros(1, *[max(1, round(size / old)) for size, old in "
     "zip(x.shape[1:], ratio.tolist())]), affine=x.affine.matmul(torch.cat([torch.cat([torch.diag(ratio), "
@@ -103,7 +103,8 @@ def _canonical(step: Config) -> list[Config]:
 
 def _spacing(step: Config) -> list[Config]:
     mm = [0.0 if size is None else size for size in step["mm"]]
-    smooth = _on("Lambdad", func=SMOOTH.format(new=mm, old="pixdim"))
+    ratios = f"[new / float(old) for new, old in zip({mm}, x.pixdim)]"
+    smooth = _on("Lambdad", func=SMOOTH.format(ratios=ratios))
     grid = [_on("CopyItemsd", names="grid"), _on("Lambdad", "grid", func=GRID.format(new=mm))]
     respace = _on("ResampleToMatchd", key_dst="grid", mode="bilinear", padding_mode="border")
     return [*grid, *([smooth] if step["antialias"] else []), respace]
@@ -111,8 +112,8 @@ def _spacing(step: Config) -> list[Config]:
 
 def _resize(step: Config) -> list[Config]:
     size = [*step["size"], -1][:3]  # MONAI leaves an axis as it is where its size is negative
-    # A voxel becomes larger by old / new: the two change places.
-    smooth = _on("Lambdad", func=SMOOTH.format(new="x.shape[1:]", old=f"new_tensor({[abs(n) for n in size]})"))
+    ratios = f"[old / new if new > 0 else 1.0 for old, new in zip(x.shape[1:], {size})]"
+    smooth = _on("Lambdad", func=SMOOTH.format(ratios=ratios))
     resize = _on("Resized", spatial_size=size, mode="trilinear", align_corners=False)
     return [*([smooth] if step["antialias"] else []), resize]
 
