@@ -26,7 +26,7 @@ from torch import nn
 from hilum.inference.memory import PROCESS_BYTES
 from hilum.inference.predictor import Predictor
 from hilum.problem import Problem
-from hilum.runtime import forget_peak_memory, peak_memory_bytes
+from hilum.hardware import forget_peak_memory, peak_memory_bytes
 from hilum.volume import Grid, Volume
 
 torch.set_num_threads(1)

@@ -18,6 +18,7 @@ VERBS = {
     "sweep": "train many settings of one experiment and compare them on the validation part; continues by itself",
     "evaluate": "score a run's patients: one row a case, then means with intervals",
     "predict": "predict a file, a folder or a manifest on each input's own grid; goes on where it was stopped",
+    "export": "a trained network as ONNX with a runner that needs no hilum, or as a bundle for MONAI; parity proved",
     "list": "what can be written into a configuration",
     "doctor": "what this machine can do: versions, devices, memory, and the prepared cases on its disk",
     "schema": "the JSON Schema of the configuration, for editors",

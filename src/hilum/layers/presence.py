@@ -25,7 +25,7 @@ class PresenceInput(nn.Module):
         so that the loss shows them.
         """
         missing = images.isnan().flatten(2).all(2)
-        missing &= ~missing.all(1, keepdim=True)
+        missing = missing & ~missing.all(1, keepdim=True)
         planes = missing.view(*missing.shape, *[1] * (images.ndim - 2))
         filled = images.masked_fill(planes, 0)
         if self.presence:

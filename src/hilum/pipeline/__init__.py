@@ -2,6 +2,7 @@
 
 from hilum.experiment import load
 from hilum.pipeline.evaluation import evaluate
+from hilum.pipeline.exporting import ExportOptions, export
 from hilum.pipeline.predicting import predict
 from hilum.pipeline.preflight import check
 from hilum.pipeline.proposal.propose import new
@@ -9,4 +10,16 @@ from hilum.pipeline.splitting import split
 from hilum.pipeline.sweeping import sweep
 from hilum.pipeline.training import resume, train
 
-__all__ = ["check", "evaluate", "load", "new", "predict", "resume", "split", "sweep", "train"]
+__all__ = [
+    "ExportOptions",
+    "check",
+    "evaluate",
+    "export",
+    "load",
+    "new",
+    "predict",
+    "resume",
+    "split",
+    "sweep",
+    "train",
+]

@@ -25,7 +25,7 @@ from hilum.inference.predictor import Predictor
 from hilum.pipeline.predicting.folder import OutputFolder, cannot_write
 from hilum.pipeline.predicting.ledger import INPUT, OUTPUT, SETUP, Input, input_of
 from hilum.pipeline.predicting.tables import Row
-from hilum.runtime import out_of_memory
+from hilum.hardware import out_of_memory
 from hilum.volume import Grid, Volume
 
 DISAGREEMENT = "disagreement"

@@ -19,7 +19,8 @@ from hilum.pipeline.predicting.networks import setup_sha256
 from hilum.pipeline.predicting.shards import Shard
 from hilum.pipeline.provenance import LIBRARIES
 from hilum.run import now
-from hilum.runtime import Runtime, machine
+from hilum.hardware import machine
+from hilum.runtime import Runtime
 
 
 @dataclass(frozen=True)

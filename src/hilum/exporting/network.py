@@ -1,0 +1,108 @@
+"""A trained network as a file: ONNX or TorchScript, with softmax or sigmoid as its last layer."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from hilum.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hilum.inference.predictor import Predictor
+    from hilum.problem import Problem
+
+OPSETS = range(15, 21)
+"""Versions of ONNX operators that torch's exporter writes from traces, and that its files were tested at."""
+DEFAULT_OPSET = 17
+INPUT, OUTPUT = "images", "probabilities"
+UNBOUND_SIZE = 64
+"""Side of the image that a network without window and fixed size is traced on."""
+
+
+class Answering(nn.Module):
+    """Probabilities for images (B, C, *spatial): softmax or sigmoid included, and the mean over mirrored views.
+
+    Each of `flips` is a set of spatial axes, as for `Predictor`.
+    """
+
+    def __init__(self, network: nn.Module, problem: Problem, *, flips: Sequence[tuple[int, ...]] = ()) -> None:
+        super().__init__()
+        self.network = network
+        self.problem = problem
+        self.views = [[axis + 2 for axis in axes] for axes in flips]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Probabilities (B, num_outputs, *spatial) of a segmentation, (B, num_outputs) of a classification."""
+        total: Tensor = self.problem.probabilities(self.network(images))
+        for axes in self.views:
+            seen: Tensor = self.problem.probabilities(self.network(images.flip(axes)))
+            total = total + (seen.flip(axes) if self.problem.kind == "segmentation" else seen)
+        return total / (1 + len(self.views))
+
+
+def write_onnx(predictor: Predictor, file: Path, *, opset: int = DEFAULT_OPSET) -> None:
+    """Write the network of a predictor as an ONNX file of the version `opset`, and check it.
+
+    Input `images` (B, C, *spatial), output `probabilities`, both float32. The batch may have any size; so may the axes
+    of the image, unless the network takes one size only. Raises CheckpointError where a layer cannot be written.
+    """
+    import onnx
+
+    model = Answering(predictor.model, predictor.problem).eval()
+    image = _example(predictor)
+    names = {0: "batch"}
+    if predictor.fixed_size is None:
+        names |= {axis + 2: f"axis_{axis}" for axis in range(predictor.problem.dims)}
+    dynamic = {INPUT: names, OUTPUT: names if predictor.problem.kind == "segmentation" else {0: "batch"}}
+    with _tracing(predictor):
+        # From a trace: the other exporter binds sizes to those of the example wherever two features are joined.
+        torch.onnx.export(
+            model,
+            (image,),
+            str(file),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_axes=dynamic,
+            opset_version=opset,
+            dynamo=False,
+        )
+    onnx.checker.check_model(str(file), full_check=True)
+
+
+def write_torchscript(predictor: Predictor, file: Path) -> None:
+    """Write the network of a predictor as a TorchScript file, mirrored views included.
+
+    Raises CheckpointError where it cannot be traced.
+    """
+    model = Answering(predictor.model, predictor.problem, flips=predictor.flips).eval()
+    with _tracing(predictor), torch.no_grad():
+        torch.jit.save(torch.jit.trace(model, _example(predictor), check_trace=False), str(file))
+
+
+def _example(predictor: Predictor) -> Tensor:
+    """An image (1, C, *spatial) that the network takes; drawn, since what is constant might be folded."""
+    problem = predictor.problem
+    multiple = predictor.multiple
+    unbound = (-(-UNBOUND_SIZE // multiple) * multiple,) * problem.dims
+    size = predictor.window or predictor.fixed_size or problem.size or unbound
+    return torch.randn((1, problem.num_channels, *size), generator=torch.Generator().manual_seed(0))
+
+
+@contextmanager
+def _tracing(predictor: Predictor) -> Iterator[None]:
+    """Without torch's notes on tracing, which are for whoever writes a network; its errors name the network."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0]
+            name = type(predictor.model).__name__
+            raise CheckpointError(f"the network {name} cannot be exported: torch says: {reason}") from error

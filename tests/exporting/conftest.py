@@ -1,0 +1,78 @@
+"""Predictors with random narrow networks, and images in odd orientations, for what is exported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hilum.formats.nifti import write_volume
+from hilum.inference.predictor import Predictor
+from hilum.layers.presence import PresenceInput
+from hilum.networks.resnet import ResNetConfig
+from hilum.networks.unet import UNetConfig
+from hilum.prepare.canonical import CanonicalConfig
+from hilum.prepare.spacing import SpacingConfig
+from hilum.prepare.zscore import ZscoreConfig
+from hilum.problem import Problem
+
+PREPARE = (CanonicalConfig(), SpacingConfig(mm=(2.0, 2.5, 2.0)), ZscoreConfig())
+
+
+def problem(kind: Literal["segmentation", "classification"], dims: int, *, channels: int = 1) -> Problem:
+    return Problem(
+        kind=kind,
+        dims=dims,
+        channels=tuple(f"channel{index}" for index in range(channels)),
+        classes=("background", "organ", "lesion"),
+        values=((0,), (4,), (7, 8)),
+    )
+
+
+def segmenter(dims: int = 3, *, channels: int = 1, presence: bool = False, **settings: Any) -> Predictor:
+    """A predictor with a random U-Net of three classes, of windows of 8 voxels unless told otherwise."""
+    torch.manual_seed(5)
+    asked = settings.pop("problem", problem("segmentation", dims, channels=channels))
+    inner = replace(asked, channels=asked.channels * 2) if presence else asked
+    model = UNetConfig(channels=(4, 6)).build(inner)
+    with torch.no_grad():  # louder, so that no two classes are nearly as likely
+        model.get_submodule("head").weight.mul_(5)  # type: ignore[operator]
+    settings = {"prepare": PREPARE, "window": (8,) * dims, "multiple": 2, "batch_size": 3, **settings}
+    model = PresenceInput(model, presence=True) if presence else model
+    return Predictor(model.eval(), asked, **settings, may_lack_channels=presence)
+
+
+def classifier(dims: int = 2, **settings: Any) -> Predictor:
+    """A predictor with a random ResNet of three classes."""
+    torch.manual_seed(5)
+    asked = problem("classification", dims)
+    return Predictor(ResNetConfig.tiny().build(asked).eval(), asked, **{"prepare": PREPARE, **settings})
+
+
+def affine(axes: str = "LIA", spacing: Sequence[float] = (1.5, 2.0, 3.0)) -> npt.NDArray[np.float64]:
+    """An affine whose axes point roughly this way, a little oblique."""
+    import nibabel as nib
+
+    oblique = np.eye(4)
+    c, s = np.cos(0.15), np.sin(0.15)
+    oblique[:2, :2] = [[c, -s], [s, c]]
+    turned = nib.orientations.inv_ornt_aff(nib.orientations.axcodes2ornt(axes), (10, 12, 14))
+    placed = oblique @ np.linalg.inv(turned) @ np.diag([*spacing, 1.0])
+    placed[:3, 3] = (-31.0, 12.5, 7.0)
+    return placed
+
+
+def scan(file: Path, *, seed: int = 0, shape: tuple[int, ...] = (14, 11, 9), axes: str = "LIA") -> Path:
+    """A volume of smooth shapes and noise, written as float32."""
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(seed)
+    values = gaussian_filter(rng.normal(100, 300, shape), 1.5) + rng.normal(0, 10, shape)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_volume(file, values.astype(np.float32), affine(axes))
+    return file
