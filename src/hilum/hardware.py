@@ -1,11 +1,16 @@
 """What this machine can do and has left: processors, precision, memory. Beside `runtime`, all that names devices."""
 
+import ctypes
 import os
 import platform
 from contextlib import suppress
 from pathlib import Path
 
 import torch
+
+KEEP_FREED_MEMORY = ((-4, 0), (-1, -1), (-2, 64 * 2**20))
+"""Options of glibc's mallopt: no pieces of their own (M_MMAP_MAX), nothing given back (M_TRIM_THRESHOLD), and growth in
+large steps (M_TOP_PAD)."""
 
 
 def machine() -> dict[str, str | int]:
@@ -24,6 +29,24 @@ def machine() -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "gpu": gpu,
     }
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use: a batch system often gives it fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory that tensors free for the next ones; gives whether the C library can (glibc).
+
+    It hands each large piece back to the system otherwise, and gets it again page by page, cleared, in every training
+    step: half of the time of a step at times (`benchmarks/steps.py`). What the process holds never falls from then on.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):  # another C library: macOS, musl, Windows
+        return False
+    return all(mallopt(option, value) for option, value in KEEP_FREED_MEMORY)
 
 
 def has_bfloat16(device: str) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from hilum.data.parallel import MAX_AT_ONCE, alone, side_by_side, usable_cores
+from hilum.data.parallel import MAX_AT_ONCE, alone, side_by_side
+from hilum.hardware import usable_cores
 
 
 @pytest.fixture

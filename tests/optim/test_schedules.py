@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch.optim import lr_scheduler
 
 from hilum.optim.schedules import ConstantConfig, CosineConfig, PolyConfig, ScheduleConfig, StepConfig
@@ -78,10 +79,22 @@ def test_warm_up_then_cosine_over_what_is_left() -> None:
 
 
 @pytest.mark.parametrize("kind", kinds("schedules"))
-@given(warmup=st.integers(0, 100), total=st.integers(1, 200), step=st.integers(0, 300))
-def test_the_factor_is_a_share_whatever_the_numbers(kind: str, warmup: int, total: int, step: int) -> None:
+@given(warmup=st.integers(0, 100) | st.floats(0.001, 0.999), total=st.integers(1, 200), step=st.integers(0, 300))
+def test_the_factor_is_a_share_whatever_the_numbers(kind: str, warmup: float, total: int, step: int) -> None:
     schedule = parse("schedules", {"kind": kind, "warmup": warmup})
     assert isinstance(schedule, ScheduleConfig)
     factor = schedule.factor(step, total)
     assert 0 <= factor <= 1
     assert factor > 0 or step >= total
+
+
+def test_a_warm_up_below_one_is_a_share_of_all_steps() -> None:
+    share, number = CosineConfig(warmup=0.12), CosineConfig(warmup=12)
+    assert [share.factor(step, 100) for step in range(100)] == [number.factor(step, 100) for step in range(100)]
+    assert share.factor(0, 8) == CosineConfig().factor(0, 8) == 1  # less than one step is none
+
+
+@pytest.mark.parametrize("warmup", [-1, -0.5, 1.5])
+def test_a_warm_up_is_steps_or_a_share(warmup: float) -> None:
+    with pytest.raises(ValidationError):
+        parse("schedules", {"kind": "cosine", "warmup": warmup})

@@ -15,6 +15,7 @@ from pathlib import Path
 from hilum.case import Case, ImageRef
 from hilum.errors import DataError
 from hilum.formats.reading import files_of
+from hilum.hardware import usable_cores
 
 MEMORY_NAME = "hashes.txt"
 """The file in the cache folder that remembers hashes."""
@@ -136,7 +137,7 @@ def data_sha256(cases: Iterable[Case], hashes: Hashes | None = None) -> str:
     ordered = sorted(cases, key=lambda case: case.id)
     # The rows of one array are many images of one file, which is hashed once.
     images = list(dict.fromkeys(ImageRef(ref.path, _series(ref)) for case in ordered for ref in refs(case)))
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
         known = dict(zip(images, pool.map(hashes.of_image, images), strict=True))
     digest = hashlib.sha256()
     for case in ordered:

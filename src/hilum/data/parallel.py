@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
+
+from hilum.hardware import usable_cores
 
 MAX_AT_ONCE = 8
 """Cases worked on side by side: each takes memory of its own meanwhile."""
@@ -41,8 +42,3 @@ def alone() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def usable_cores() -> int:
-    """CPU cores that this process may use: a batch system often gives it fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

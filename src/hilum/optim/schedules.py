@@ -11,15 +11,21 @@ from hilum.registry import Component
 class ScheduleConfig(Component, family="schedules"):
     """How the learning rate changes over a run."""
 
-    warmup: NonNegativeInt = 0
-    """Steps over which the learning rate rises linearly to its highest value."""
+    warmup: NonNegativeInt | Annotated[float, Field(gt=0, lt=1)] = 0
+    """Steps over which the learning rate rises linearly to its highest value; below 1 as a share of all steps, such as
+    0.05, which suits runs of any length."""
+
+    def warmup_steps(self, total_steps: int) -> int:
+        """The steps of warm-up in a run of so many steps."""
+        return self.warmup if isinstance(self.warmup, int) else int(self.warmup * total_steps)
 
     def factor(self, step: int, total_steps: int) -> float:
         """What the highest learning rate is multiplied by at `step` (from 0) of `total_steps`."""
-        if step < self.warmup:
-            return (step + 1) / (self.warmup + 1)
-        length = max(1, total_steps - self.warmup)
-        return self.shape(min(1.0, (step - self.warmup) / length))
+        warmup = self.warmup_steps(total_steps)
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        length = max(1, total_steps - warmup)
+        return self.shape(min(1.0, (step - warmup) / length))
 
     def shape(self, progress: float) -> float:
         """The factor after warm-up, where `progress` goes from 0 to 1."""

@@ -14,9 +14,8 @@ from pathlib import Path
 from hilum import __version__
 from hilum.data.cache import TAG, contents, is_marked, prune
 from hilum.data.hashes import Hashes
-from hilum.data.parallel import usable_cores
 from hilum.errors import DataError
-from hilum.hardware import devices
+from hilum.hardware import devices, usable_cores
 from hilum.runtime import RuntimeConfig
 
 GIB = 2**30

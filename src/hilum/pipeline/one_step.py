@@ -12,7 +12,7 @@ from torch import nn
 
 from hilum.augment.augmenter import Augmenter
 from hilum.errors import HilumError
-from hilum.hardware import forget_peak_memory, peak_memory_bytes
+from hilum.hardware import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from hilum.pipeline.session import validated
 from hilum.pipeline.study import Study
 from hilum.pipeline.validate import TOGETHER, Validation
@@ -52,6 +52,7 @@ def try_steps(study: Study) -> StepTrial:
     """
     experiment = study.experiment
     runtime = experiment.runtime.start(alone=True)
+    keep_freed_memory()  # as training does
     seed_weights(runtime.seed)
     batches = study.batches(study.dataset(study.split.part("train")), runtime)
     augmenter = Augmenter(experiment.data.augment, seed=runtime.seed)

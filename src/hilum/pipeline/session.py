@@ -13,6 +13,7 @@ from hilum.augment.augmenter import Augmenter
 from hilum.case import Batch, Case
 from hilum.data.loader import Batches
 from hilum.errors import CheckpointError
+from hilum.hardware import keep_freed_memory
 from hilum.inference.inputs import frames_of
 from hilum.pipeline.restore import problem_from
 from hilum.pipeline.study import Study
@@ -169,6 +170,7 @@ class Session:
 def make_session(run: Run, study: Study, runtime: Runtime, *, stop: StopRequest) -> Session:
     """A session at the start of a run: cases prepared, weights drawn, nothing restored."""
     experiment, split = study.experiment, study.split
+    keep_freed_memory()
     training = study.dataset(split.part("train"))
     training.prepare(lambda done, total: stop.check())
     batches = study.batches(training, runtime)

@@ -30,6 +30,6 @@ def training_faults(experiment: Experiment, problem: Problem, *, num_val: int) -
 
 def refuse_long_warmup(experiment: Experiment, total_steps: int) -> None:
     """Raise ConfigError where the warm-up outlasts the run."""
-    warmup = experiment.schedule.warmup
+    warmup = experiment.schedule.warmup_steps(total_steps)
     if warmup >= total_steps:
         raise ConfigError(f"schedule.warmup: received {warmup} steps, the whole run has {total_steps}: lower it")

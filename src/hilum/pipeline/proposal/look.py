@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from hilum.case import Case, Cohort, ImageRef
 from hilum.data.splits.base import Split
 from hilum.errors import DataError
 from hilum.formats.reading import read_header, read_image, read_labels
+from hilum.hardware import usable_cores
 from hilum.pipeline.proposal.survey import Content, Head, Masks, Sizes, Survey, TaskKind
 from hilum.prepare.canonical import CanonicalConfig
 from hilum.volume import Grid
@@ -36,7 +36,7 @@ TELL_S = 3.0
 """After so long a line says how far it is, and again each time this has passed."""
 
 
-def headers_of(cohort: Cohort, *, say: Say) -> tuple[list[Head], list[str]]:
+def heads_of(cohort: Cohort, *, say: Say) -> tuple[list[Head], list[str]]:
     """What headers say, as far as time allows, and which images cannot be used.
 
     Raises DataError where no image can be read at all.
@@ -87,7 +87,7 @@ def _gathered(
     start = told = perf_counter()
     found: dict[int, Found] = {}
     faults: dict[int, str] = {}
-    with ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max_workers=min(8, 2 * usable_cores())) as pool:
         for group in _batches(_scattered(len(cases)), 16):
             for position, outcome in zip(group, pool.map(lambda p: _tried(cases[p], measure), group), strict=True):
                 if isinstance(outcome, str):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
-from hilum.hardware import memory_bytes
+from hilum.hardware import memory_bytes, usable_cores
 from hilum.networks.base import NetworkConfig
 from hilum.pipeline.estimate import StepCost, run_bytes, step_cost
 from hilum.problem import Problem
@@ -29,7 +28,7 @@ class Machine:
         """This machine."""
         runtime = RuntimeConfig().start(alone=True)
         device = runtime.device.type
-        return cls(device, os.cpu_count() or 1, memory_bytes(device), runtime.precision)
+        return cls(device, usable_cores(), memory_bytes(device), runtime.precision)
 
     @property
     def accelerated(self) -> bool:

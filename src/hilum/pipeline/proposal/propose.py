@@ -13,7 +13,7 @@ from hilum.errors import ConfigError
 from hilum.formats.atomic import write_whole
 from hilum.pipeline.proposal.choose import classes_task, masks_task, sections, split_entry
 from hilum.pipeline.proposal.listing import listing
-from hilum.pipeline.proposal.look import headers_of, look
+from hilum.pipeline.proposal.look import heads_of, look
 from hilum.pipeline.proposal.machine import Machine
 from hilum.pipeline.proposal.names import clean_name, run_name
 from hilum.pipeline.proposal.origin import SHOWN, Origin, Wishes, described, find
@@ -94,7 +94,7 @@ def propose(data: Path, wishes: Wishes, *, name: str, table: Path | None, machin
     origin = find(data, wishes)
     say(f"{data}: {origin.layout.evidence}")
     cohort = _cohort(origin)
-    heads, unreadable = headers_of(cohort, say=say)
+    heads, unreadable = heads_of(cohort, say=say)
     owned = whose(origin, cohort, heads, table=table)
     cohort = _owned(cohort, owned)
     division = split_entry(cohort)
