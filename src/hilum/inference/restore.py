@@ -54,9 +54,10 @@ class SourceLabels:
         """Decide the voxels of the image that lie within a block."""
         probabilities = block.values.movedim(3, 0)
         values = self._problem.decode(probabilities)
-        unsure = None
+        unsure: Tensor | None = None
         if self._visit is None and any(self.margins):
             unsure = ~self._agreed(values, probabilities)
+            unsure = unsure if unsure.any() else None
         for targets in self._placing.targets(block.first, block.stop, block.repeated):
             found = targets.looked_up(values)
             targets.write(found, self.labels)
