@@ -48,7 +48,7 @@ def write_scan(file: Path, shape: tuple[int, int, int]) -> None:
     voxels = np.empty(shape, dtype=np.int16)
     i, j = np.meshgrid(np.linspace(0, 9, shape[0]), np.linspace(0, 7, shape[1]), indexing="ij")
     for k in range(shape[2]):
-        blobs = np.sin(i + 0.02 * k) * np.cos(j - 0.03 * k) + 0.1 * rng.standard_normal(shape[:2])
+        blobs = np.sin(i + 0.02 * k) * np.cos(j - 0.03 * k) + 0.01 * rng.standard_normal(shape[:2])
         voxels[:, :, k] = (400 * blobs).astype(np.int16)
     nib.save(nib.Nifti1Image(voxels, affine), file)
 

@@ -112,7 +112,7 @@ class Problem:
         """
         written = torch.as_tensor(self._written_values, device=probabilities.device)
         if self.exclusive:
-            return written[probabilities.argmax(0)]
+            return written[_most_likely(probabilities)]
         likely = probabilities.float().clamp(1e-6, 1 - 1e-6)
         evidence = (likely / (1 - likely)).log()
         members = torch.as_tensor(self._written_members, dtype=evidence.dtype, device=evidence.device)
@@ -167,3 +167,12 @@ class Problem:
         for value in dict.fromkeys(int(value) for group in self.values for value in group):
             painted.setdefault(tuple(value in group for group in self.values), value)
         return [(value, members) for members, value in painted.items()]
+
+
+def _most_likely(probabilities: Tensor) -> Tensor:
+    """The index (*spatial) of the highest of the probabilities (C, *spatial), the first of equals."""
+    together = probabilities.ndim > 1 and probabilities.stride(0) == 1 and probabilities.dtype == torch.float32
+    if together and probabilities.device.type == "cpu":
+        # The classes of a voxel lie side by side: numpy compares many at a time, torch one after the other.
+        return torch.from_numpy(np.argmax(probabilities.detach().numpy(), axis=0))
+    return probabilities.argmax(0)
