@@ -111,13 +111,18 @@ def interpolated(values: Tensor, points: Points, *, margins: tuple[bool, bool, b
     """
     _, height, width, num_outputs = values.shape
     strides = (height * width, width, 1)
-    index = sum(points.lower[:, axis, None] * stride for axis, stride in enumerate(strides))
-    assert isinstance(index, Tensor)
-    shares = torch.ones_like(index, dtype=torch.float32)
+    device = values.device
+    first = (points.lower * torch.tensor(strides, device=device)).sum(1, keepdim=True)
+    steps, shares = torch.zeros(1, dtype=torch.int64, device=device), torch.ones(1, 1, device=device)
     for axis, stride in enumerate(strides):
         if margins[axis]:
-            above = points.above[:, axis, None]
-            index = torch.cat([index, index + stride], 1)
-            shares = torch.cat([shares * (1 - above), shares * above], 1)
+            above = points.above[:, axis]
+            steps = (steps[:, None] + torch.tensor([0, stride], device=device)).flatten()
+            shares = (shares[:, :, None] * torch.stack([1 - above, above], 1)[:, None]).flatten(1)
     # A weighted sum of rows, each of which is one piece of memory with all classes.
-    return torch.nn.functional.embedding_bag(index, values.view(-1, num_outputs), mode="sum", per_sample_weights=shares)
+    return torch.nn.functional.embedding_bag(
+        first + steps,
+        values.view(-1, num_outputs),
+        mode="sum",
+        per_sample_weights=shares.expand(len(first), len(steps)).contiguous(),
+    )
