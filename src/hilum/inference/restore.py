@@ -12,7 +12,7 @@ from hilum.errors import DataError
 from hilum.inference.blending import Block
 from hilum.inference.placing import Placing, Points
 from hilum.problem import Problem
-from hilum.volume import Grid, Volume
+from hilum.volume import Grid
 
 INTERPOLATED_NUMBERS = 2**22
 """Probabilities that are interpolated together: 16 MiB of float32, whatever the number of classes."""
@@ -54,9 +54,10 @@ class SourceLabels:
         """Decide the voxels of the image that lie within a block."""
         probabilities = block.values.movedim(3, 0)
         values = self._problem.decode(probabilities)
-        unsure = None
+        unsure: Tensor | None = None
         if self._visit is None and any(self.margins):
             unsure = ~self._agreed(values, probabilities)
+            unsure = unsure if unsure.any() else None
         for targets in self._placing.targets(block.first, block.stop, block.repeated):
             found = targets.looked_up(values)
             targets.write(found, self.labels)
@@ -103,13 +104,6 @@ class SourceLabels:
                 self._visit(part.voxels, probabilities)
 
 
-def to_source(probabilities: Volume, source: Grid, problem: Problem) -> Volume:
-    """Label values (1, I, J, K) on the grid `source`, on the CPU, from probabilities (num_outputs, ...) as a whole."""
-    labels = SourceLabels(probabilities.grid, source, problem)
-    labels.take(Block(probabilities.tensor.movedim(0, 3).contiguous(), (0, 0, 0)))
-    return Volume(labels.labels[None], source)
-
-
 def interpolated(values: Tensor, points: Points, *, margins: tuple[bool, bool, bool]) -> Tensor:
     """Values (n, num_outputs) at points between the voxels of a block (i, j, k, num_outputs), linearly.
 
@@ -117,13 +111,18 @@ def interpolated(values: Tensor, points: Points, *, margins: tuple[bool, bool, b
     """
     _, height, width, num_outputs = values.shape
     strides = (height * width, width, 1)
-    index = sum(points.lower[:, axis, None] * stride for axis, stride in enumerate(strides))
-    assert isinstance(index, Tensor)
-    shares = torch.ones_like(index, dtype=torch.float32)
+    device = values.device
+    first = (points.lower * torch.tensor(strides, device=device)).sum(1, keepdim=True)
+    steps, shares = torch.zeros(1, dtype=torch.int64, device=device), torch.ones(1, 1, device=device)
     for axis, stride in enumerate(strides):
         if margins[axis]:
-            above = points.above[:, axis, None]
-            index = torch.cat([index, index + stride], 1)
-            shares = torch.cat([shares * (1 - above), shares * above], 1)
+            above = points.above[:, axis]
+            steps = (steps[:, None] + torch.tensor([0, stride], device=device)).flatten()
+            shares = (shares[:, :, None] * torch.stack([1 - above, above], 1)[:, None]).flatten(1)
     # A weighted sum of rows, each of which is one piece of memory with all classes.
-    return torch.nn.functional.embedding_bag(index, values.view(-1, num_outputs), mode="sum", per_sample_weights=shares)
+    return torch.nn.functional.embedding_bag(
+        first + steps,
+        values.view(-1, num_outputs),
+        mode="sum",
+        per_sample_weights=shares.expand(len(first), len(steps)).contiguous(),
+    )
