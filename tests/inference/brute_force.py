@@ -61,7 +61,7 @@ def blended(
     """The same as `whole` by hilum, where `network` gives probabilities; 2D images are the slices of a volume."""
     if len(window) == 3:
         network = Network(network, torch.clone, views=((), *flips), batch_size=batch_size)  # type: ignore[assignment]
-        return torch.stack([streamed(network, image, tuple(window), overlap) for image in images])  # type: ignore[arg-type, misc]
+        return torch.stack([streamed(network, image, tuple(window), overlap) for image in images])  # type: ignore[arg-type]
 
     def slices(windows: Tensor) -> Tensor:
         return network(windows[:, :, 0]).unsqueeze(2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from tests.inference.brute_force import streamed, whole
 from torch import Tensor
 
 from hilum.inference import blending, lattice
-from hilum.inference.blending import Network
+from hilum.inference.blending import Block, Network
 from hilum.inference.lattice import Lattice, Triple, lattices
 from hilum.inference.predictor import mirrorings
 from hilum.inference.windows import all_starts
@@ -82,21 +84,39 @@ def test_tiles_groups_and_batches_change_no_bit(
 
 
 @settings(max_examples=25)
-@given(shape=triples, window=st.tuples(*[st.integers(1, 6)] * 3), overlap=st.sampled_from([0.0, 0.3, 0.5, 0.7]))
-def test_no_more_sums_wait_than_said(shape: Triple, window: Triple, overlap: float) -> None:
-    most = 0
+@given(
+    shape=triples,
+    window=st.tuples(*[st.integers(1, 6)] * 3),
+    overlap=st.sampled_from([0.0, 0.3, 0.5, 0.7]),
+    margins=st.tuples(*[st.booleans()] * 3),
+)
+def test_no_more_is_kept_than_said(shape: Triple, window: Triple, overlap: float, margins: tuple[bool, ...]) -> None:
+    waiting = kept = 0
 
     class Watched(blending._Sums):
-        def add(self, *given: object) -> None:
-            nonlocal most
-            super().add(*given)  # type: ignore[arg-type]
-            most = max(most, sum(cell.numel() for cell in self.cells.values()) // 3)
+        def add(self, *given: Any) -> None:
+            nonlocal waiting
+            super().add(*given)
+            waiting = max(waiting, self._numbers)
+
+        def finished(self, group: Triple) -> Block:
+            nonlocal kept
+            block = super().finished(group)
+            kept = max(kept, self._numbers + block.values.numel())
+            return block
+
+        @property
+        def _numbers(self) -> int:
+            return sum(part.numel() for part in (*self.cells.values(), *self.faces.values()))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blending, "_Sums", Watched)
-        streamed(Network(Placed(window), softmax), torch.zeros(1, *shape), window, overlap)
-    (one,) = lattices(all_starts(shape, window, overlap), shape=shape, window=window, num_outputs=3)
-    assert most <= one.waiting_voxels
+        streamed(Network(Placed(window), softmax), torch.zeros(1, *shape), window, overlap, margins=margins)
+    starts = all_starts(shape, window, overlap)
+    (one,) = lattices(starts, shape=shape, window=window, num_outputs=3, margins=margins)
+    assert kept <= 3 * one.kept_voxels
+    if not any(margins):
+        assert waiting <= 3 * one.waiting_voxels
 
 
 def divided(length: int, tiles: Triple = (1, 1, 1)) -> list[Lattice]:

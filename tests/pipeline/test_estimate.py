@@ -112,8 +112,8 @@ def test_a_run_takes_the_larger_of_a_step_and_the_scoring_of_a_case() -> None:
     small = problem("segmentation", (8, 8, 8))
     scored = validation_bytes(small, prepared=(8, 8, 8), source=(20, 20, 20))
     assert scored == 4 * (512 + 2 * (512 + 9**3 + 64 + 9 * 17)) + WORK_BYTES + 24 * 8000  # one window, and its block
-    lengths = [validation_bytes(small, prepared=(20, 20, length), source=(8, 8, 8)) for length in (400, 800)]
-    assert lengths[1] - lengths[0] == 4 * 20 * 20 * 400  # of a longer scan more is kept of the image alone
+    lengths = [validation_bytes(small, prepared=(20, 20, length), source=(8, 8, 8)) for length in (20_000, 40_000)]
+    assert lengths[1] - lengths[0] == 4 * 20 * 20 * 20_000  # of a longer scan more is kept of the image alone
     assert validation_bytes(problem("classification", (8, 8)), prepared=(8, 8), source=(8, 8, 1)) == 0
     step = StepCost(parameters=10, multiply_adds=1, memory_bytes=1000)
     assert run_bytes(step, 10) == PROCESS_BYTES + 1000

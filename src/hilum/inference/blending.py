@@ -157,7 +157,8 @@ class _Sums:
         """Weighted probabilities (num_outputs, planes, ...) of some planes of a window, no longer mirrored."""
         side = logits.shape[1]
         seen = slice(side - planes.stop, side - planes.start) if 0 in view else planes
-        part = self.network.probabilities(logits[None, :, seen])[0].float()
+        one_piece = logits[None, :, seen].contiguous()  # twice as fast as what torch does with scattered planes
+        part = self.network.probabilities(one_piece)[0].float()
         if view:
             part = part.flip([axis + 1 for axis in view])
         return part * self.weights[planes] if self.lattice.blended else part

@@ -30,6 +30,8 @@ class Axis:
     starts: tuple[int, ...]
     """First voxel of each window that reaches into the tile; it and the end of a window may lie outside."""
     group: int = 1
+    fine: bool = True
+    """Whether cells also end where a group's windows end. Else there are fewer of them, and some are touched early."""
 
     @cached_property
     def groups(self) -> tuple[range, ...]:
@@ -41,15 +43,16 @@ class Axis:
     def cuts(self) -> tuple[int, ...]:
         """Group n finishes the voxels from cuts[n] up to but without cuts[n + 1]: none, where both are the same.
 
-        Windows that start before the tile, or at its margin, leave it to the first one inside to finish.
+        Windows that start before the tile leave it to the last of them to finish its first voxels.
         """
         opened = (self.starts[group.start] for group in self.groups)
-        return (*(start if start > self.first + 1 else self.first for start in opened), self.stop)
+        return (*(max(start, self.first) for start in opened), self.stop)
 
     @cached_property
     def ends(self) -> tuple[int, ...]:
-        """Where the last window of each group ends within the tile."""
-        return tuple(min(self.starts[group[-1]] + self.window, self.stop) for group in self.groups)
+        """Where the last cell ends that a window of each group reaches into."""
+        ends = [min(self.starts[group[-1]] + self.window, self.stop) for group in self.groups]
+        return tuple(ends if self.fine else [next(cut for cut in self.cuts if cut >= end) for end in ends])
 
     @cached_property
     def edges(self) -> tuple[int, ...]:
@@ -72,9 +75,10 @@ class Axis:
         return max((end - cut for end, cut in zip(self.ends[:-1], self.cuts[1:-1], strict=True)), default=0)
 
     @property
-    def step(self) -> int:
-        """Most voxels that a group finishes."""
-        return max(later - cut for cut, later in itertools.pairwise(self.cuts))
+    def steps(self) -> tuple[int, int]:
+        """Most voxels that a group finishes: one that another follows, and any, the last with a whole window."""
+        steps = [later - cut for cut, later in itertools.pairwise(self.cuts)]
+        return max(steps[:-1], default=0), max(steps)
 
     def cells(self, group: int) -> Iterator[tuple[int, slice]]:
         """The cells that a group finishes: their numbers, and their voxels counted from the first that it finishes."""
@@ -129,19 +133,30 @@ class Lattice:
         planes that two groups along a share, in the row along b at hand those that two groups along b share, and the
         windows of the group itself.
         """
-        a, b, c = (self.axes[axis] for axis in self.order)
-        width, length = b.stop - b.first, c.stop - c.first
-        planes = a.shared * (width - b.span) * length
-        row = (a.shared * b.span + (a.span - a.shared) * b.shared) * (length - c.span)
-        return planes + row + a.span * b.span * c.span
+        planes, row = self._waiting
+        return planes + row
 
     @property
     def kept_voxels(self) -> int:
-        """Most voxels with probabilities at one time: those that wait, those of a finished block, and margins."""
+        """Most voxels with probabilities at one time: those that wait, those of a finished block, and margins.
+
+        The last blocks are the largest, but when the last one of a plane is finished no other row waits.
+        """
+        a, b, c = (self.axes[axis] for axis in self.order)
+        (inner_a, outer_a), (inner_b, outer_b), (_, outer_c) = a.steps, b.steps, c.steps
+        planes, row = self._waiting
+        width, length = b.stop - b.first, c.stop - c.first
+        margins = width * length + (outer_a + 1) * (length + outer_b + 1)
+        sizes = (planes, inner_a, outer_b), (planes, outer_a, inner_b), (0, outer_a, outer_b)
+        return margins + row + max(others + (i + 1) * (j + 1) * (outer_c + 1) for others, i, j in sizes)
+
+    @property
+    def _waiting(self) -> tuple[int, int]:
+        """Most voxels that wait outside the row at hand, and within it."""
         a, b, c = (self.axes[axis] for axis in self.order)
         width, length = b.stop - b.first, c.stop - c.first
-        margins = width * length + (a.step + 1) * (length + b.step + 1)
-        return self.waiting_voxels + margins + math.prod(axis.step + 1 for axis in self.axes)
+        row = (a.shared * b.span + (a.span - a.shared) * b.shared) * (length - c.span)
+        return a.shared * (width - b.span) * length, row + a.span * b.span * c.span
 
     def _nested(self, ranges: Sequence[range]) -> Iterator[Triple]:
         places = [self.order.index(axis) for axis in range(3)]
@@ -206,9 +221,12 @@ def _grouped(lattice: Lattice, num_outputs: int) -> Lattice:
     axes = list(lattice.axes)
     for place in reversed(lattice.order):
         axis = axes[place]
-        numbers = num_outputs * math.prod(other.step for other in axes)
+        numbers = num_outputs * math.prod(other.steps[1] for other in axes)
         count = min(max(1, BLOCK_NUMBERS // numbers), len(axis.starts))
-        axes[place] = Axis(axis.first, axis.stop, axis.window, axis.starts, group=count)
+        # Along the fastest axis cells do not wait for long, and short pieces of memory would cost time.
+        axes[place] = Axis(
+            axis.first, axis.stop, axis.window, axis.starts, group=count, fine=place != lattice.order[-1]
+        )
         if len(axes[place].groups) > 1:
             break
     i, j, k = axes

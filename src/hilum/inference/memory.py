@@ -19,7 +19,7 @@ from hilum.inference.lattice import Lattice, Triple
 
 PROCESS_BYTES = 450 * 2**20
 """Python with torch and all else that prediction loads, on a CPU."""
-WORK_BYTES = 160 * 2**20
+WORK_BYTES = 96 * 2**20
 """What deciding a block takes besides it, however large it is: places of voxels, and what lies between them."""
 BYTES = 4
 """Of a probability: float32."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-TARGETS = 2**19
+TARGETS = 2**18
 """Voxels of the image that are looked at together."""
 
 
@@ -81,7 +81,7 @@ class Placing:
 
     def __init__(self, prepared: Grid, source: Grid) -> None:
         self.prepared, self.source = prepared, source
-        self._map = np.linalg.solve(prepared.affine, source.affine)
+        self._map: Floats = np.linalg.solve(prepared.affine, source.affine).astype(np.float64)
         self._axes = _aligned(self._map, source.shape)
         self._places = None if self._axes is None else self._along(self._axes)
 

@@ -128,7 +128,7 @@ class Predictor:
     def prepared(self, image: Volume) -> Volume:
         """The image after every preparation step, as the network was trained on it; missing channels stay NaN."""
         total = len(image.tensor)
-        there = [index for index, channel in enumerate(image.tensor) if not channel.isnan().all()]
+        there = [index for index, channel in enumerate(image.tensor) if not _missing(channel)]
         lacking = len(there) < total
         image = Volume(image.tensor[there], image.grid) if lacking else image
         for step in self.prepare:
@@ -265,6 +265,11 @@ class Predictor:
                 yield
         finally:
             self.model.train(training)
+
+
+def _missing(channel: Tensor) -> bool:
+    """Whether all voxels (I, J, K) are NaN; that of most channels the first voxel tells."""
+    return bool(channel[0, 0, 0].isnan()) and bool(channel.isnan().all())
 
 
 def coarsest_axis(grid: Grid) -> int:

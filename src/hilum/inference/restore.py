@@ -16,6 +16,8 @@ from hilum.volume import Grid, Volume
 
 INTERPOLATED_NUMBERS = 2**22
 """Probabilities that are interpolated together: 16 MiB of float32, whatever the number of classes."""
+INTERPOLATED_VOXELS = 2**17
+"""Voxels that are interpolated together: each has eight neighbours with a place and a share."""
 SURE = 1e-4
 """A probability this close to one half may be rounded to the other side of it."""
 
@@ -93,7 +95,8 @@ class SourceLabels:
     def _interpolate(self, block: Block, points: Points) -> None:
         """Decide voxels by the probabilities between their neighbours, and show these to `visit`."""
         flat = self.labels.view(-1)
-        for part in points.parts(max(1, INTERPOLATED_NUMBERS // block.values.shape[3])):
+        most = max(1, min(INTERPOLATED_NUMBERS // block.values.shape[3], INTERPOLATED_VOXELS))
+        for part in points.parts(most):
             probabilities = interpolated(block.values, part, margins=self.margins).movedim(1, 0)
             flat[part.voxels.cpu()] = self._problem.decode(probabilities).cpu()
             if self._visit is not None:

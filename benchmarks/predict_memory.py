@@ -1,0 +1,239 @@
+"""Predicts one large volume of many classes within a budget of memory; prints peak memory, seconds and the overhead.
+
+usage: predict_memory.py [--shape 512 512 800] [--classes 105] [--memory 4] [--only NAME ...]
+
+A generated CT-like scan of 0.8 x 0.8 x 1 mm (NIfTI) is prepared at 1.5 mm and predicted by a small U-Net of random
+weights in windows of 96 x 96 x 96 with overlap 0.5, from file to file. Each contender is a process of its own, whose
+peak of memory is what the system says of it when it has ended:
+
+- bare: the network on as many windows, and nothing else: what cannot be saved
+- hilum: within the budget, and again without one
+- whole: hilum's windows with all probabilities in memory, as a whole interpolated onto the scan's grid and decided; its
+  labels are compared with those within the budget
+- monai: MONAI's sliding window, then the same way back by torch's interpolation and argmax
+
+The last two need classes x volume: leave them out by --only where that is too much. By default the scan is one of
+256 x 256 x 200 with 30 classes and a budget of 1.5 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+WINDOW = (96, 96, 96)
+OVERLAP = 0.5
+CHANNELS = (8, 16, 32)
+BATCH = 1
+SPACING_MM = (0.8, 0.8, 1.0)
+PREPARED_MM = (1.5, 1.5, 1.5)
+
+
+def write_scan(file: Path, shape: tuple[int, int, int]) -> None:
+    """A scan of smooth blobs with noise, slice after slice so that writing takes little memory."""
+    import nibabel as nib
+
+    rng = np.random.default_rng(1)
+    affine = np.diag([-SPACING_MM[0], SPACING_MM[1], SPACING_MM[2], 1.0])
+    voxels = np.empty(shape, dtype=np.int16)
+    i, j = np.meshgrid(np.linspace(0, 9, shape[0]), np.linspace(0, 7, shape[1]), indexing="ij")
+    for k in range(shape[2]):
+        blobs = np.sin(i + 0.02 * k) * np.cos(j - 0.03 * k) + 0.1 * rng.standard_normal(shape[:2])
+        voxels[:, :, k] = (400 * blobs).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels, affine), file)
+
+
+def predictor_of(classes: int, memory_gb: float | None = None) -> Any:
+    """A predictor with a small network of random weights."""
+    import torch
+
+    from hilum.inference.predictor import Predictor
+    from hilum.networks.unet import UNetConfig
+    from hilum.prepare.canonical import CanonicalConfig
+    from hilum.prepare.spacing import SpacingConfig
+    from hilum.prepare.window import WindowConfig
+    from hilum.problem import Problem
+
+    names = tuple(f"structure {number}" for number in range(classes))
+    problem = Problem("segmentation", 3, ("image",), names, tuple((number,) for number in range(classes)))
+    torch.manual_seed(1)
+    model = UNetConfig(channels=CHANNELS).build(problem).eval()
+    steps = [CanonicalConfig(), SpacingConfig(mm=PREPARED_MM), WindowConfig(low=-400, high=400)]
+    budget = None if memory_gb is None else round(memory_gb * 2**30)
+    return Predictor(model, problem, steps, window=WINDOW, overlap=OVERLAP, batch_size=BATCH, memory_bytes=budget)
+
+
+def prepared_scan(file: Path, predictor: Any) -> tuple[Any, Any]:
+    """The prepared scan and the grid of its file; the scan as it was read is not kept."""
+    from hilum.case import ImageRef
+
+    image = predictor.read([ImageRef(file)])
+    return predictor.prepared(image), image.grid
+
+
+def work_hilum(file: Path, out: Path, classes: int, memory_gb: float | None) -> dict[str, float]:
+    """Labels within the budget, from file to file."""
+    from hilum.case import ImageRef
+    from hilum.formats.writing import write_mask_like
+
+    start = perf_counter()
+    predictor = predictor_of(classes, memory_gb)
+    prepared, grid = prepared_scan(file, predictor)
+    ready = perf_counter()
+    labels = predictor.labels(prepared, grid).tensor[0].numpy()
+    done = perf_counter()
+    write_mask_like(labels, ImageRef(file), out)
+    plan = predictor.plan(prepared.grid, margins=(True, True, True), held_bytes=labels.nbytes)
+    return {
+        "prepare": ready - start,
+        "predict": done - ready,
+        "write": perf_counter() - done,
+        "windows": plan.num_windows,
+        "estimated_gb": (plan.num_bytes or 0) / 2**30,
+    }
+
+
+def work_bare(file: Path, out: Path, classes: int, memory_gb: float | None) -> dict[str, float]:
+    """The network alone, on all windows of an undivided volume."""
+    import torch
+
+    del out, memory_gb
+    predictor = predictor_of(classes)
+    prepared, _ = prepared_scan(file, predictor)
+    windows = predictor.plan(prepared.grid).num_windows
+    images = prepared.tensor[None, :, : WINDOW[0], : WINDOW[1], : WINDOW[2]].contiguous()
+    with torch.no_grad():
+        predictor.model(images)
+        start = perf_counter()
+        for _ in range(windows):
+            predictor.model(images)
+    return {"predict": perf_counter() - start, "windows": windows}
+
+
+def work_whole(file: Path, out: Path, classes: int, memory_gb: float | None) -> dict[str, float]:
+    """Labels with all probabilities in memory, decided by the resampling that prepares images."""
+    from hilum.volume import Volume, resample
+
+    del memory_gb
+    predictor = predictor_of(classes)
+    prepared, grid = prepared_scan(file, predictor)
+    start = perf_counter()
+    probabilities = predictor.probabilities(prepared)
+    blended = perf_counter()
+    background = resample(Volume(probabilities.tensor[:1], prepared.grid), grid, antialias=False, outside=1.0)
+    taken = resample(probabilities, grid, antialias=False, outside=0.0).tensor
+    taken[:1] = background.tensor
+    labels = predictor.problem.decode(taken).numpy()
+    done = perf_counter()
+    np.save(out, labels)
+    return {"predict": done - start, "blend": blended - start}
+
+
+def work_monai(file: Path, out: Path, classes: int, memory_gb: float | None) -> dict[str, float]:
+    """Labels by MONAI's sliding window and torch's interpolation, decided on all classes at once."""
+    import torch
+    from monai.inferers import sliding_window_inference
+
+    del memory_gb
+    predictor = predictor_of(classes)
+    prepared, grid = prepared_scan(file, predictor)
+    start = perf_counter()
+    with torch.no_grad():
+        logits = sliding_window_inference(
+            prepared.tensor[None], WINDOW, BATCH, predictor.model, overlap=OVERLAP, mode="gaussian"
+        )
+        blended = perf_counter()
+        assert isinstance(logits, torch.Tensor)
+        taken = torch.nn.functional.interpolate(logits, size=grid.shape, mode="trilinear")
+        labels = taken[0].argmax(0).to(torch.uint8)
+    done = perf_counter()
+    np.save(out, labels.numpy())
+    return {"predict": done - start, "blend": blended - start}
+
+
+WORK: dict[str, Callable[[Path, Path, int, float | None], dict[str, float]]] = {
+    "bare": work_bare,
+    "hilum": work_hilum,
+    "hilum, no budget": lambda file, out, classes, _: work_hilum(file, out, classes, None),
+    "whole": work_whole,
+    "monai": work_monai,
+}
+
+
+def measured(name: str, file: Path, out: Path, options: argparse.Namespace) -> dict[str, float]:
+    """What a contender printed, with the peak of its memory in GB of 2^30 bytes as the system counts it."""
+    command = [sys.executable, __file__, "--worker", name, str(file), str(out)]
+    command += ["--classes", str(options.classes), "--memory", str(options.memory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        printed = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        raise SystemExit(f"{name} ended with {child.returncode}")
+    found: dict[str, float] = json.loads(printed.splitlines()[-1])
+    return {**found, "peak_gb": usage.ru_maxrss * 1024 / 2**30, "cpu": usage.ru_utime + usage.ru_stime}
+
+
+def labels_of(file: Path) -> Any:
+    """Label values that a contender wrote."""
+    import nibabel as nib
+
+    if file.suffix == ".npy":
+        return np.load(file)
+    return np.asarray(nib.load(file).dataobj)
+
+
+def parsed() -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", type=int, nargs=3, default=(256, 256, 200))
+    parser.add_argument("--classes", type=int, default=30)
+    parser.add_argument("--memory", type=float, default=1.5, help="GB of 2^30 bytes")
+    parser.add_argument("--only", nargs="+", choices=list(WORK), default=list(WORK))
+    parser.add_argument("--worker", nargs=3, metavar=("NAME", "SCAN", "OUT"), help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Print a line for each contender, then the overhead and whether labels are equal."""
+    options = parsed()
+    if options.worker:
+        name, file, out = options.worker
+        print(json.dumps(WORK[name](Path(file), Path(out), options.classes, options.memory)))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        scan = Path(folder) / "scan.nii"
+        write_scan(scan, tuple(options.shape))
+        print(
+            f"{' x '.join(map(str, options.shape))} voxels, {options.classes} classes, {options.memory} GB", flush=True
+        )
+        seconds: dict[str, float] = {}
+        files: dict[str, Path] = {}
+        for name in options.only:
+            files[name] = Path(folder) / (
+                name.replace(", ", "-").replace(" ", "-") + (".nii" if "hilum" in name else ".npy")
+            )
+            found = measured(name, scan, files[name], options)
+            seconds[name] = found["predict"]
+            print(f"{name:<17}", "  ".join(f"{key} {value:.2f}" for key, value in found.items()), flush=True)
+            if name != "bare" and "bare" in seconds:
+                print(f"{'':<17} {100 * (seconds[name] / seconds['bare'] - 1):.1f} % above the bare network")
+        if {"hilum", "whole"} <= files.keys():
+            different = int((labels_of(files["hilum"]) != labels_of(files["whole"])).sum())
+            print(f"{different} labels differ between the budget and the whole volume")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
