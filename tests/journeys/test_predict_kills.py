@@ -70,13 +70,25 @@ def forked(*words: object) -> int:
     from hilum.cli import main
 
     child = os.fork()
-    if child == 0:
+    if child:
+        return child
+    code = 1
+    try:
         with redirect_stdout(io.StringIO()):
-            os._exit(main([str(word) for word in words]))
-    return child
+            code = main([str(word) for word in words])
+    finally:  # whatever happens, it is not a second pytest
+        os._exit(code)
 
 
 def ended(child: int) -> int:
+    """The exit code of a process. Kills it where it takes too long."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(POLL_S)
+    os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -112,9 +124,9 @@ def kill_at(child: int, out: Path, lines: int, delay_s: float) -> bool:
     journal = out / ".hilum" / "1-of-1.jsonl"
     before = journal.read_bytes().count(b"\n") if journal.exists() else 0
     deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline and os.waitpid(child, os.WNOHANG)[0] == 0:
+    while os.waitpid(child, os.WNOHANG)[0] == 0:
         grown = journal.read_bytes().count(b"\n") - before if journal.exists() else 0
-        if grown >= lines:
+        if grown >= lines or time.monotonic() > deadline:
             time.sleep(delay_s)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
