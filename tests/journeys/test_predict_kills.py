@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
+import importlib.metadata
 import io
 import json
 import os
@@ -156,6 +158,24 @@ def test_killed_at_any_instant(hilum: Hilum, trained: Path, archive: Path, undis
         assert (stat.st_ino, stat.st_mtime_ns) == place, f"{name} was finished and was predicted again"
     assert sorted(finished(out)) == sorted({*finished(out)})
     assert len(finished(out)) == GOOD
+
+
+def test_the_origin_of_a_batch_is_told(trained: Path, archive: Path, undisturbed: Path) -> None:
+    facts = read_json(undisturbed / "provenance.json")
+    (network,) = facts["setup"]["networks"]
+    assert network["weights_sha256"] == read_json(trained / "provenance.json")["weights_sha256"]
+    assert (network["run"], facts["input"]) == (str(trained), str(archive))
+    assert network["predict"]["overlap"] == 0.5
+    assert facts["setup"]["precision"] == "float32"
+    (session,) = facts["sessions"]
+    assert session["versions"]["torch"] == importlib.metadata.version("torch")
+    assert (session["predicted"], session["kept"], session["failed"]) == (GOOD, 0, 10)
+    assert session["started"] <= session["ended"]
+    rows = read_csv(undisturbed / "results.csv")
+    assert {row["setup_sha256"] for row in rows} == {facts["setup_sha256"]}
+    for row in rows:
+        written = (undisturbed / row["output"]).read_bytes()
+        assert row["output_sha256"] == hashlib.sha256(written).hexdigest()
 
 
 def test_a_restart_does_what_has_changed(
