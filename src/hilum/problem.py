@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +21,8 @@ IGNORE = -1
 UNKNOWN = np.iinfo(np.int16).min
 TABLE_LENGTH = 1024
 """Label values this close together are looked up; finding out which ones there are would mean to sort all voxels."""
+PART_VOXELS = 2**22
+"""Voxels that are counted at a time."""
 Value = int | str
 
 
@@ -125,6 +128,18 @@ class Problem:
         """Which voxels (len(foreground), *spatial) of label values are in each foreground class or region."""
         wanted = self.values[len(self.classes) - len(self.foreground) :]
         return np.stack([np.isin(values, [int(value) for value in group]) for group in wanted])
+
+    def sizes(self, values: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """How many voxels of label values (*spatial) are in each foreground class or region: (len(foreground),).
+
+        What `membership` has summed up, without a mask of the whole image for each of them.
+        """
+        counts: Counter[int] = Counter()
+        for part in np.array_split(values.reshape(-1), max(1, values.size // PART_VOXELS)):
+            present, voxels = np.unique(part, return_counts=True)
+            counts.update(dict(zip(present.tolist(), voxels.tolist(), strict=True)))
+        wanted = self.values[len(self.classes) - len(self.foreground) :]
+        return np.array([sum(counts[int(value)] for value in set(group)) for group in wanted], dtype=np.int64)
 
     def _code(self, value: int) -> npt.NDArray[np.int16]:
         width = 1 if self.exclusive else len(self.classes)

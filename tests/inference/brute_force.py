@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hilum.inference.blending import Block, Network, blend
 from hilum.inference.lattice import Triple, lattices
+from hilum.inference.restore import SourceLabels
 from hilum.inference.windows import all_starts, gaussian_weights, pad_to, window_starts
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume, resample
@@ -47,6 +48,13 @@ def labels_on(probabilities: Volume, source: Grid, problem: Problem) -> Tensor:
         background = Volume(probabilities.tensor[:1], probabilities.grid)
         taken[:1] = resample(background, source, antialias=False, outside=1.0).tensor
     return problem.decode(taken)
+
+
+def to_source(probabilities: Volume, source: Grid, problem: Problem) -> Volume:
+    """Label values (1, I, J, K) by hilum from a whole volume of probabilities: a single block."""
+    labels = SourceLabels(probabilities.grid, source, problem)
+    labels.take(Block(probabilities.tensor.movedim(0, 3).contiguous(), (0, 0, 0)))
+    return Volume(labels.labels[None], source)
 
 
 def blended(

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from tests.inference.brute_force import labels_on
+from tests.inference.brute_force import labels_on, to_source
 
 from hilum.inference import restore
 from hilum.inference.blending import Block
-from hilum.inference.restore import SourceLabels, to_source
+from hilum.inference.restore import SourceLabels
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume, resample
 

@@ -48,6 +48,16 @@ def test_regions_by_hand() -> None:
     ]
 
 
+@pytest.mark.parametrize("which", [ORGANS, TUMOUR], ids=["classes", "regions"])
+def test_sizes_are_those_of_the_masks(which: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hilum import problem as module
+
+    monkeypatch.setattr(module, "PART_VOXELS", 17)
+    values = np.random.default_rng(1).choice([0, 1, 2, 4, 5, 300], size=(7, 6, 5))
+    assert which.sizes(values).tolist() == which.membership(values).sum((1, 2, 3)).tolist()
+    assert which.sizes(values[:, ::2, ::-1]).tolist() == which.membership(values[:, ::2]).sum((1, 2, 3)).tolist()
+
+
 def test_values_that_no_class_has_are_all_named() -> None:
     with pytest.raises(DataError, match=r"\[7, 8\] belong to no class; expected .*organ: \[1, 5\].*ignore: 255"):
         ORGANS.encode(np.array([0, 8, 1, 7]))

@@ -12,7 +12,7 @@ from hilum.errors import DataError
 from hilum.inference.blending import Block
 from hilum.inference.placing import Placing, Points
 from hilum.problem import Problem
-from hilum.volume import Grid, Volume
+from hilum.volume import Grid
 
 INTERPOLATED_NUMBERS = 2**22
 """Probabilities that are interpolated together: 16 MiB of float32, whatever the number of classes."""
@@ -54,9 +54,10 @@ class SourceLabels:
         """Decide the voxels of the image that lie within a block."""
         probabilities = block.values.movedim(3, 0)
         values = self._problem.decode(probabilities)
-        unsure = None
+        unsure: Tensor | None = None
         if self._visit is None and any(self.margins):
             unsure = ~self._agreed(values, probabilities)
+            unsure = unsure if unsure.any() else None
         for targets in self._placing.targets(block.first, block.stop, block.repeated):
             found = targets.looked_up(values)
             targets.write(found, self.labels)
@@ -101,13 +102,6 @@ class SourceLabels:
             flat[part.voxels.cpu()] = self._problem.decode(probabilities).cpu()
             if self._visit is not None:
                 self._visit(part.voxels, probabilities)
-
-
-def to_source(probabilities: Volume, source: Grid, problem: Problem) -> Volume:
-    """Label values (1, I, J, K) on the grid `source`, on the CPU, from probabilities (num_outputs, ...) as a whole."""
-    labels = SourceLabels(probabilities.grid, source, problem)
-    labels.take(Block(probabilities.tensor.movedim(0, 3).contiguous(), (0, 0, 0)))
-    return Volume(labels.labels[None], source)
 
 
 def interpolated(values: Tensor, points: Points, *, margins: tuple[bool, bool, bool]) -> Tensor:
