@@ -1,12 +1,15 @@
 """The words of `hilum predict`: runs, then input and output, and settings wherever they stand."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hilum import cli
 from hilum.cli.predict import divided
 from hilum.errors import ConfigError
+from hilum.pipeline import predicting
+from hilum.pipeline.predicting import Batch
 
 
 @pytest.mark.parametrize(
@@ -30,7 +33,7 @@ def test_too_few_paths_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("words", "hint"),
-    [(["--weights", "1,two"], "expected numbers such as 2,1,1"), (["--memory", "much"], "such as 8GB")],
+    [(["--weights", "1,two"], "expected numbers such as 2,1,1"), (["--weights", ""], "expected numbers")],
 )
 def test_options_are_checked_before_anything_is_loaded(
     capsys: pytest.CaptureFixture[str], words: list[str], hint: str
@@ -47,3 +50,33 @@ def test_only_two_verbs_work_on_several_processes(
     with pytest.raises(SystemExit):
         cli.main(["evaluate", "run"])
     assert "only train and predict work on several processes" in capsys.readouterr().err
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Keyword arguments that a prediction was called with; nothing is predicted."""
+    received: dict[str, Any] = {}
+
+    def predict(*_: object, **options: Any) -> Batch:
+        received.update(options)
+        return Batch((), ())
+
+    monkeypatch.setattr(predicting, "predict", predict)
+    return received
+
+
+@pytest.mark.parametrize(
+    ("size", "gigabytes"), [("8GB", "8"), ("0.5", "0.5"), ("512MB", "0.5"), ("8 g", "8"), ("1536mb", "1.5")]
+)
+def test_a_budget_of_memory_is_a_setting(called: dict[str, Any], tmp_path: Path, size: str, gigabytes: str) -> None:
+    folders = [str(tmp_path / name) for name in ("run", "in", "out")]
+    assert cli.main(["predict", *folders, "--memory", size, "runtime.device=cpu"]) == 0
+    assert called["overrides"] == ["runtime.device=cpu", f"predict.memory_gb={gigabytes}"]
+
+
+@pytest.mark.parametrize("size", ["lots", "8TB", "0", "-1GB", ""])
+def test_a_size_that_is_none_is_refused(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["predict", "run", "in", "out", f"--memory={size}"])
+    assert stopped.value.code == 2
+    assert "expected a size such as 8GB or 500MB" in capsys.readouterr().err

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
+import importlib.metadata
 import io
 import json
 import os
@@ -70,13 +72,25 @@ def forked(*words: object) -> int:
     from hilum.cli import main
 
     child = os.fork()
-    if child == 0:
+    if child:
+        return child
+    code = 1
+    try:
         with redirect_stdout(io.StringIO()):
-            os._exit(main([str(word) for word in words]))
-    return child
+            code = main([str(word) for word in words])
+    finally:  # whatever happens, it is not a second pytest
+        os._exit(code)
 
 
 def ended(child: int) -> int:
+    """The exit code of a process. Kills it where it takes too long."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(POLL_S)
+    os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -112,9 +126,9 @@ def kill_at(child: int, out: Path, lines: int, delay_s: float) -> bool:
     journal = out / ".hilum" / "1-of-1.jsonl"
     before = journal.read_bytes().count(b"\n") if journal.exists() else 0
     deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline and os.waitpid(child, os.WNOHANG)[0] == 0:
+    while os.waitpid(child, os.WNOHANG)[0] == 0:
         grown = journal.read_bytes().count(b"\n") - before if journal.exists() else 0
-        if grown >= lines:
+        if grown >= lines or time.monotonic() > deadline:
             time.sleep(delay_s)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -144,6 +158,24 @@ def test_killed_at_any_instant(hilum: Hilum, trained: Path, archive: Path, undis
         assert (stat.st_ino, stat.st_mtime_ns) == place, f"{name} was finished and was predicted again"
     assert sorted(finished(out)) == sorted({*finished(out)})
     assert len(finished(out)) == GOOD
+
+
+def test_the_origin_of_a_batch_is_told(trained: Path, archive: Path, undisturbed: Path) -> None:
+    facts = read_json(undisturbed / "provenance.json")
+    (network,) = facts["setup"]["networks"]
+    assert network["weights_sha256"] == read_json(trained / "provenance.json")["weights_sha256"]
+    assert (network["run"], facts["input"]) == (str(trained), str(archive))
+    assert network["predict"]["overlap"] == 0.5
+    assert facts["setup"]["precision"] == "float32"
+    (session,) = facts["sessions"]
+    assert session["versions"]["torch"] == importlib.metadata.version("torch")
+    assert (session["predicted"], session["kept"], session["failed"]) == (GOOD, 0, 10)
+    assert session["started"] <= session["ended"]
+    rows = read_csv(undisturbed / "results.csv")
+    assert {row["setup_sha256"] for row in rows} == {facts["setup_sha256"]}
+    for row in rows:
+        written = (undisturbed / row["output"]).read_bytes()
+        assert row["output_sha256"] == hashlib.sha256(written).hexdigest()
 
 
 def test_a_restart_does_what_has_changed(

@@ -100,7 +100,9 @@ class Ensemble:
                 def add(where: Tensor, probabilities: Tensor, share: float = share) -> None:
                     total[:, where.cpu()] += share * probabilities.cpu()
 
-                held = held_bytes - image.tensor.nbytes + sum(vote.nbytes for vote in votes)
+                held = (
+                    held_bytes - image.tensor.nbytes + sum(vote.nbytes for vote in votes) + self._others_bytes(member)
+                )
                 labels = member.labels(image, source, visit=add, held_bytes=held)
                 votes.append(labels.tensor.flatten().numpy())
             values = np.concatenate([self._decided(total[:, part]) for part in _slabs(voxels)]).reshape(source.shape)
@@ -131,6 +133,11 @@ class Ensemble:
         """Most memory for the mean probabilities."""
         limits = [member.memory_bytes // 4 for member in self.members if member.memory_bytes is not None]
         return min([MEMORY_BYTES, *limits])
+
+    def _others_bytes(self, member: Predictor) -> int:
+        """What the weights of all networks but one take."""
+        others = [other.model for other in self.members if other is not member]
+        return sum(weights.nbytes for model in others for weights in (*model.parameters(), *model.buffers()))
 
     def _steps(self, number: int) -> list[object]:
         return list(self.members[number].prepare)

@@ -132,7 +132,16 @@ def test_a_file_that_changed_while_it_was_read_is_noticed(case: Case) -> None:
     assert not made_from.changed(case)
     case.files[0].path.write_text("more voxels")
     assert made_from.changed(case)
-    assert not input_of(case).settled  # it may change again within one tick of the clock
+
+
+@pytest.mark.parametrize(("age_s", "settled"), [(1, False), (3, True)])
+def test_a_file_that_has_just_changed_may_do_so_again(
+    case: Case, monkeypatch: pytest.MonkeyPatch, age_s: int, settled: bool
+) -> None:
+    """Within one tick of its clock, which is two seconds long on some file systems."""
+    changed_ns = case.files[0].path.stat().st_ctime_ns
+    monkeypatch.setattr("hilum.pipeline.predicting.ledger.time.time_ns", lambda: changed_ns + age_s * 1_000_000_000)
+    assert input_of(case).settled is settled
 
 
 def test_journals_of_all_parts_count_and_torn_lines_do_not(output: OutputFolder, case: Case) -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from hilum.errors import ConfigError
-from hilum.pipeline.predicting.networks import DECIDING, _members_of, _refuse_misfit, _shares, setup_sha256
+from hilum.pipeline.predicting.networks import DECIDING, Networks, _members_of, _refuse_misfit, _shares, setup_sha256
 from hilum.pipeline.restore import Restored
 from hilum.problem import Problem
 from hilum.run import Run
@@ -78,6 +78,15 @@ def test_networks_that_answer_something_else_are_refused(other: Restored, messag
 
 def test_networks_of_other_dimensions_fit() -> None:
     _refuse_misfit(RUNS[0], restored(), other=RUNS[1], one=restored(PROBLEM.resized(2, None)))
+
+
+@pytest.mark.parametrize(("memory_gb", "cores", "ahead"), [(None, 2, 1), (None, 16, 2), (8.0, 16, 0)])
+def test_cases_are_read_ahead_where_memory_is_not_counted(
+    monkeypatch: pytest.MonkeyPatch, memory_gb: float | None, cores: int, ahead: int
+) -> None:
+    monkeypatch.setattr("hilum.pipeline.predicting.networks.usable_cores", lambda: cores)
+    one = SimpleNamespace(experiment=SimpleNamespace(predict=SimpleNamespace(memory_gb=memory_gb)))
+    assert Networks((RUNS[0],), (cast(Restored, one),), (1.0,)).ahead == ahead
 
 
 def test_a_setup_is_told_by_what_decides() -> None:

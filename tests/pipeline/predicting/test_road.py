@@ -14,7 +14,7 @@ from hilum.pipeline.predicting.case import Failure, Work
 from hilum.pipeline.predicting.road import Road
 from hilum.training.interrupt import Interrupted, StopRequest
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 CASES = [Case(f"c{number}", "p", ()) for number in range(8)]
 
 

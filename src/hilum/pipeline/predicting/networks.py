@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum import __version__
+from hilum.data.parallel import usable_cores
 from hilum.data.store import CODE, surroundings
 from hilum.errors import ConfigError
 from hilum.inference.ensemble import Ensemble
@@ -20,6 +21,8 @@ from hilum.runtime import Runtime
 
 DECIDING = (*CODE, "inference", "layers", "networks", "pipeline/restore.py", "pipeline/predicting/case.py")
 """Files and folders of hilum whose code decides what a prediction is."""
+CORES_FOR_TWO = 4
+"""With fewer cores, two threads that read would take from the network what they give it."""
 FOLDS = "fold-*"
 """What the runs of a cross-validation are called in its folder."""
 
@@ -51,7 +54,9 @@ class Networks:
     @property
     def ahead(self) -> int:
         """Cases to read before the network is asked for them: none where memory is counted, since they take it too."""
-        return 0 if any(one.experiment.predict.memory_gb is not None for one in self.restored) else 1
+        if any(one.experiment.predict.memory_gb is not None for one in self.restored):
+            return 0
+        return 2 if usable_cores() >= CORES_FOR_TWO else 1
 
     def predictor(self, runtime: Runtime) -> Predictor | Ensemble:
         """The network, or all of them, with their preparation, windows and precision."""

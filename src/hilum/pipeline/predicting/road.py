@@ -21,8 +21,8 @@ Ended = Written | Failure
 class Road:
     """The work on each case, and who takes note when one is begun and when it has ended, in the order of the cases.
 
-    Both are called by the thread that reads and the thread that writes. `ahead` cases are read before the network is
-    asked for them, and as many wait to be written, so that no more than 2 + 2 * `ahead` are in memory.
+    Both are called by the threads that read and the one that writes. `ahead` cases are read side by side before the
+    network is asked for them, and as many wait to be written, so that no more than 2 + 2 * `ahead` are in memory.
     """
 
     work: Work
@@ -35,9 +35,9 @@ class Road:
 
         Raises Interrupted then, and OutputError as soon as a case cannot be written; what is done is whole.
         """
-        threads = torch.get_num_threads()
-        # One thread reads and prepares, so that sums are rounded alike on every machine.
-        with ThreadPoolExecutor(1, "read", torch.set_num_threads, (1,)) as reader, ThreadPoolExecutor(1) as writer:
+        threads, readers = torch.get_num_threads(), max(1, self.ahead)
+        # Each case is read and prepared by one thread alone, so that sums are rounded alike on every machine.
+        with ThreadPoolExecutor(readers, "", torch.set_num_threads, (1,)) as reader, ThreadPoolExecutor(1) as writer:
             waiting = iter(cases)
             reading: deque[Future[Ready | Failure]] = deque()
             writing: deque[Future[None]] = deque()
