@@ -52,11 +52,12 @@ def test_bounding_box_of_nothing_is_empty() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
-@pytest.mark.parametrize("limit", [2**16, 1], ids=["one pass", "each alone"])
+@pytest.mark.parametrize(("limit", "few"), [(2**16, 0), (10, 0), (2**16, 8)], ids=["one pass", "some", "each alone"])
 def test_boxes_of_label_values_are_those_of_their_masks(
-    monkeypatch: pytest.MonkeyPatch, limit: int, dtype: type[np.integer]
+    monkeypatch: pytest.MonkeyPatch, limit: int, few: int, dtype: type[np.integer]
 ) -> None:
     monkeypatch.setattr(subject, "LARGEST_IN_ONE_PASS", limit)
+    monkeypatch.setattr(subject, "FEW_VALUES", few)
     rng = np.random.default_rng(2)
     labels = np.zeros((9, 8, 7), dtype=dtype)
     labels[2:8, 1:6, 3:] = rng.choice(np.array([0, 0, 0, 1, 2, 90]), (6, 5, 4))

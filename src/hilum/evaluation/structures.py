@@ -25,8 +25,8 @@ def structure_pairs(
 ) -> Iterator[tuple[str, MaskPair]]:
     """Name and masks of every foreground class or region, from label values (I, J, K) on `grid`.
 
-    Voxels that the truth ignores are in neither mask. The boxes of all structures are found in one pass over each label
-    image, so that a case with a hundred small structures costs little more than one with five.
+    Voxels that the truth ignores are in neither mask. Boxes of many structures are found in one pass over each label
+    image, so that a case with a hundred small structures costs little more than one with ten.
     """
     groups = [[int(value) for value in group] for group in problem.values[-len(problem.foreground) :]]
     values = sorted({value for group in groups for value in group})
