@@ -36,6 +36,11 @@ GRID = (
 
 MONAI's own `Spacingd` keeps the centre of the first voxel instead, and often has one voxel more or less.
 """
+ONE_CHANNEL = (
+    "$lambda x: MetaTensor(x.as_tensor(), affine=x.affine, meta={**{key: value for key, value in x.meta.items() "
+    "if key != 'affine'}, 'original_channel_dim': float('nan')})"
+)
+"""A label map that forgets how many channels its image had: MONAI 1.6 fails to save it otherwise."""
 
 
 def inference_config(predictor: Predictor) -> Config:
@@ -184,6 +189,7 @@ def _postprocessing(predictor: Predictor) -> list[Config]:
         *([] if predictor.problem.exclusive else [_on("Lambdad", "pred", func=likely)]),
         _on("AsDiscreted", "pred", argmax=True),
         _on("MapLabelValued", "pred", orig_labels=list(range(len(values))), target_labels=values),
+        *([_on("Lambdad", "pred", func=ONE_CHANNEL)] if predictor.problem.num_channels > 1 else []),
         _on(
             "SaveImaged",
             "pred",
