@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.exporting.conftest import PREPARE, classifier, problem, scan, segmenter
+from tests.exporting.conftest import PREPARE, affine, classifier, problem, scan, segmenter
 
 from hilum.case import Case, ImageRef
 from hilum.errors import DataError
@@ -37,6 +37,19 @@ def test_pictures_are_copied_with_their_voxels(tmp_path: Path) -> None:
     picture = subject.read([ImageRef(tmp_path / "picture.png")])
     copy = subject.prepared(subject.read(case.images))
     assert torch.equal(copy.tensor, subject.prepared(picture).tensor)
+
+
+def test_one_frame_of_a_series_is_copied(tmp_path: Path) -> None:
+    import nibabel as nib
+
+    series = np.random.default_rng(0).normal(size=(9, 8, 7, 3)).astype(np.float32)
+    nib.Nifti1Image(series, affine()).to_filename(tmp_path / "series.nii")
+    frame = Case("frame", "frame", (ImageRef(tmp_path / "series.nii", index=1),))
+    proof = validation_cases([frame], segmenter(), folder=tmp_path)
+    assert proof is not None
+    (case,) = proof.cases
+    assert case.files[0].path != tmp_path / "series.nii"
+    assert torch.equal(segmenter().read(case.images).tensor, torch.from_numpy(series[None, ..., 1]))
 
 
 def test_a_few_validation_cases_are_enough_and_absent_files_none(tmp_path: Path) -> None:

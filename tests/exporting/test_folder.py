@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from hilum.errors import ConfigError
 from hilum.exporting.folder import MARK, appearing, refuse_taken
+from hilum.training.interrupt import Interrupted
 
 
 def export(folder: Path, content: str = "1") -> None:
@@ -32,6 +35,15 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path) -> None:
         raise RuntimeError
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / MARK).read_text() == "before"
+
+
+def test_nothing_is_left_where_the_process_is_told_to_end(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted) as stopped, appearing(tmp_path / "out"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stopped.value.exit_code == 143
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_an_export_is_replaced_when_asked(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_files_of_one_name_are_refused_and_bad_ones_fail_alone(
     write_volume(bad, np.full((4, 4, 4), np.nan, np.float32), np.eye(4))
     monkeypatch.setattr(sys, "argv", ["run.py", str(tmp_path / "in"), str(tmp_path / "labels")])
     assert runner.main() == 3
-    assert "bad failed: its files lie on different grids, or hold voxels that are NaN" in capsys.readouterr().out
+    assert "bad failed: lies on several grids, has NaN or infinite voxels" in capsys.readouterr().out
     assert [file.name for file in (tmp_path / "labels").iterdir()] == ["good.nii.gz"]
     (tmp_path / "in" / "more" / "good.nii.gz").write_bytes(good.read_bytes())
     with pytest.raises(SystemExit):
@@ -170,6 +170,12 @@ def test_a_case_becomes_an_argument() -> None:
     assert argument(Case("c", "c", (one,))) == "/data/a.nii"
     assert argument(Case("c", "c", (ImageRef(one.path, index=0), ImageRef(one.path, index=1)))) == "/data/a.nii"
     assert argument(Case("c", "c", (one, None, two))) == "/data/a.nii,,/data/b.nii"
+
+
+def test_a_slice_is_no_volume(tmp_path: Path) -> None:
+    network, spec = written(segmenter(), tmp_path)
+    with pytest.raises(ValueError, match="one slice where volumes are wanted"):
+        runner.solved([str(scan(tmp_path / "slice.nii.gz", shape=(14, 11, 1)))], network, spec)
 
 
 def test_frames_of_a_series_are_taken_in_the_order_of_training(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tests.exporting.conftest import classifier, scan, segmenter
 
-from hilum.case import ImageRef
+from hilum.case import Case, ImageRef
 from hilum.errors import ConfigError
-from hilum.exporting.bundle import refuse_unsuited, write_bundle
+from hilum.exporting.bundle import prove_bundle, refuse_unsuited, write_bundle
 from hilum.exporting.parity import compare_classes, compare_labels
 from hilum.inference.postprocess.largest_component import LargestComponentConfig
 from hilum.inference.predictor import Predictor
@@ -81,4 +81,17 @@ def test_what_monai_has_no_equal_for_is_named() -> None:
         refuse_unsuited(several, [None, None])
     with pytest.raises(ConfigError, match=r"a 2D network without data\.patch"):
         refuse_unsuited(segmenter(2, slice_axis=1, window=None), [None])
+    with pytest.raises(ConfigError, match="frames in another order"):
+        refuse_unsuited(segmenter(channels=2), [1, 0])
     refuse_unsuited(segmenter(channels=2), [0, 1])
+
+
+def test_channels_in_several_files_become_a_series_for_monai(tmp_path: Path) -> None:
+    """As the copies of pictures in colour are."""
+    subject = segmenter(channels=2, window=(16, 16, 16), prepare=PREPARE)
+    refs = tuple(ImageRef(scan(tmp_path / f"{number}.nii.gz", seed=number)) for number in range(2))
+    (tmp_path / "bundle").mkdir()
+    write_bundle(subject, tmp_path / "bundle", source=SOURCE)
+    case = Case("two", "two", refs)
+    (found,) = prove_bundle(subject, [case], folder=tmp_path / "bundle", scratch=tmp_path)
+    assert found.same > 0.999

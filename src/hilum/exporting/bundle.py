@@ -12,6 +12,7 @@ from hilum.errors import ConfigError
 from hilum.exporting.bundle_config import inference_config
 from hilum.exporting.network import write_torchscript
 from hilum.exporting.parity import CaseParity, compare_classes, compare_labels, run_alone
+from hilum.formats.nifti import write_volume
 from hilum.formats.reading import stem
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def refuse_unsuited(predictor: Predictor, frames: Frames) -> None:
         faults.append("data.missing: MONAI's transforms know no image that lacks channels")
     if len(frames) > 1 and frames[0] is None:
         faults.append("several files a case: MONAI is given a folder with one file a case")
+    if frames[0] is not None and list(frames) != list(range(predictor.problem.num_channels)):
+        faults.append("frames in another order than in their file")
     if predictor.postprocess:
         faults.append("predict.postprocess: MONAI's needs scikit-image; export with predict.postprocess=[]")
     if predictor.problem.dims == 2 and predictor.window is None and predictor.problem.kind == "segmentation":
@@ -66,9 +69,8 @@ def prove_bundle(predictor: Predictor, cases: Sequence[Case], *, folder: Path, s
     """
     images, output = scratch / "images", scratch / "labels"
     images.mkdir()
-    for number, case in enumerate(cases):  # one file a case, under a name of its own
-        path = case.files[0].path
-        (images / f"{number}{path.name[len(stem(path)) :]}").symlink_to(path.resolve())
+    for number, case in enumerate(cases):
+        _one_file(case, predictor, images, name=str(number))
     run_alone(["-c", RUN, images.resolve(), output.resolve()], folder=folder)
     found = []
     for number, case in enumerate(cases):
@@ -79,6 +81,16 @@ def prove_bundle(predictor: Predictor, cases: Sequence[Case], *, folder: Path, s
         else:
             found.append(compare_labels(case.id, image, output / f"{number}.nii.gz", predictor=predictor))
     return found
+
+
+def _one_file(case: Case, predictor: Predictor, folder: Path, *, name: str) -> None:
+    """Put a case into `folder` under a name of its own: a link to its file, or a series of its channels."""
+    path = case.files[0].path
+    if len({ref.path for ref in case.files}) == 1:
+        (folder / f"{name}{path.name[len(stem(path)) :]}").symlink_to(path.resolve())
+        return
+    image = predictor.read(case.images)
+    write_volume(folder / f"{name}.nii.gz", image.tensor.movedim(0, -1).numpy(), image.grid.affine)
 
 
 def _write_json(file: Path, content: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hilum.exporting.description import describe_step, written
+from hilum.exporting.description import describe_step, label_type, written
 from hilum.inference.windows import PADDING, SIGMA_SHARE
 
 if TYPE_CHECKING:
@@ -28,13 +28,19 @@ SMOOTH = (
 GRID = (
     "$lambda x: (lambda ratio: MetaTensor(torch.zeros(1, *[max(1, round(size / old)) for size, old in "
     "zip(x.shape[1:], ratio.tolist())]), affine=x.affine.matmul(torch.cat([torch.cat([torch.diag(ratio), "
-    "(ratio[:, None] - 1) / 2], 1), torch.tensor([[0.0, 0.0, 0.0, 1.0]]).double()])), meta=dict(x.meta)))"
+    "(ratio[:, None] - 1) / 2], 1), torch.tensor([[0.0, 0.0, 0.0, 1.0]]).double()])), "
+    "meta={{key: value for key, value in x.meta.items() if key != 'affine'}}))"
     "(torch.tensor([float(new) / float(old) if new else 1.0 for new, old in zip({new}, x.pixdim)]).double())"
 )
 """An image on hilum's grid with voxels of a new size (0: as they are): from the outer corner of the first voxel on.
 
 MONAI's own `Spacingd` keeps the centre of the first voxel instead, and often has one voxel more or less.
 """
+ONE_CHANNEL = (
+    "$lambda x: MetaTensor(x.as_tensor(), affine=x.affine, meta={**{key: value for key, value in x.meta.items() "
+    "if key != 'affine'}, 'original_channel_dim': float('nan')})"
+)
+"""A label map that forgets how many channels its image had: MONAI 1.6 fails to save it otherwise."""
 
 
 def inference_config(predictor: Predictor) -> Config:
@@ -107,7 +113,7 @@ def _spacing(step: Config) -> list[Config]:
     smooth = _on("Lambdad", func=SMOOTH.format(ratios=ratios))
     grid = [_on("CopyItemsd", names="grid"), _on("Lambdad", "grid", func=GRID.format(new=mm))]
     respace = _on("ResampleToMatchd", key_dst="grid", mode="bilinear", padding_mode="border")
-    return [*grid, *([smooth] if step["antialias"] else []), respace]
+    return [*grid, *([smooth] if step["antialias"] else []), respace, _on("DeleteItemsd", "grid")]
 
 
 def _resize(step: Config) -> list[Config]:
@@ -183,12 +189,13 @@ def _postprocessing(predictor: Predictor) -> list[Config]:
         *([] if predictor.problem.exclusive else [_on("Lambdad", "pred", func=likely)]),
         _on("AsDiscreted", "pred", argmax=True),
         _on("MapLabelValued", "pred", orig_labels=list(range(len(values))), target_labels=values),
+        *([_on("Lambdad", "pred", func=ONE_CHANNEL)] if predictor.problem.num_channels > 1 else []),
         _on(
             "SaveImaged",
             "pred",
             output_dir="@output_dir",
             output_postfix="",
-            output_dtype="$np.int16",
+            output_dtype=f"$np.{label_type(values)}",
             separate_folder=False,
             resample=False,
         ),

@@ -103,10 +103,17 @@ def _spacing_mm(predictor: Predictor) -> list[float]:
     return sizes
 
 
+def _is_plain(path: Path) -> bool:
+    """Whether a file is one that the runner takes as it is; commas stand between files."""
+    return path.is_file() and path.name.lower().endswith(NIFTI.suffixes) and "," not in str(path)
+
+
 def _as_nifti(case: Case, predictor: Predictor, folder: Path) -> Case:
     """The case with its images as NIfTI files: as it is, or a copy of its voxels in `folder`."""
-    names = {ref.path for ref in case.files}
-    if all(path.is_file() and path.name.lower().endswith(NIFTI.suffixes) and "," not in str(path) for path in names):
+    paths = {ref.path for ref in case.files}
+    all_frames = len(case.images) > 1 and len(paths) == 1  # a series whose frames are the channels
+    whole = all_frames or all(ref.index is None for ref in case.files)
+    if whole and all(_is_plain(path) for path in paths):
         return case
     image = predictor.read(case.images)
     refs: list[ImageRef | None] = []

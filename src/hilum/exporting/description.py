@@ -90,9 +90,13 @@ def describe_step(step: PrepareConfig) -> dict[str, Any]:
 def _decoding(problem: Problem) -> dict[str, Any]:
     """The label values that are written and their type; where regions overlap, which regions each stands for."""
     values, members = written(problem)
-    dtype = smallest_type(np.array(values), (np.uint8, np.int16, np.int32))
     regions = {} if problem.exclusive else {"members": members}
-    return {"values": values, "dtype": np.dtype(dtype).name, **regions}
+    return {"values": values, "dtype": label_type(values), **regions}
+
+
+def label_type(values: Sequence[int]) -> str:
+    """numpy's name of the smallest type that holds label values, of those that every reader of NIfTI knows."""
+    return np.dtype(smallest_type(np.array(values), (np.uint8, np.int16, np.int32))).name
 
 
 def written(problem: Problem) -> tuple[list[int], list[list[int]]]:

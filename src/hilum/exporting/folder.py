@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from hilum.errors import ConfigError, DataError
+from hilum.training.interrupt import Interrupted
 
 MARK = "parity.json"
 """The file that is in every export: nothing else is overwritten."""
@@ -37,15 +40,34 @@ def appearing(output: Path) -> Iterator[Path]:
     except OSError as error:
         raise DataError(f"{output} cannot be written: {error.strerror}") from error
     try:
-        part.chmod(0o777 & ~_umask())  # mkdtemp keeps others out
-        yield part
-        old = part.with_suffix(".old")
-        if output.exists():
-            output.replace(old)
-        part.replace(output)
-        shutil.rmtree(old, ignore_errors=True)
+        with _told_to_end():
+            part.chmod(0o777 & ~_umask())  # mkdtemp keeps others out
+            yield part
+            old = part.with_suffix(".old")
+            if output.exists():
+                output.replace(old)
+            part.replace(output)
+            shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Raise Interrupted at SIGTERM, as Python does at Ctrl-C by itself, so that what is half done is removed."""
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        raise Interrupted(signum)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not in the main thread: the caller's own handling stays
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _umask() -> int:

@@ -28,8 +28,8 @@ def read(names, spec):
     shape = parts[0].shape[1:]
     drifts = [np.abs(np.linalg.solve(affines[0], other) - np.eye(4))[:3] @ (*shape, 1) for other in affines]
     there = np.concatenate(parts).astype(np.float32)
-    if np.max(drifts) > SAME_VOXELS or not np.isfinite(there).all():
-        raise ValueError("its files lie on different grids, or hold voxels that are NaN or infinite")
+    if np.max(drifts) > SAME_VOXELS or not np.isfinite(there).all() or shape[2] < spec["dims"] - 1:
+        raise ValueError("lies on several grids, has NaN or infinite voxels, or one slice where volumes are wanted")
     if len(there) + names.count("") != spec["channels"] or ("" in names and not spec["may_lack_channels"]):
         raise ValueError(f"has {len(there)} channels, the network takes {spec['channels']}")
     values = np.full((spec["channels"], *shape), np.nan, np.float32)

@@ -124,5 +124,5 @@ def _validation_part(run: Run, restored: Restored) -> tuple[Case, ...]:
     try:
         cohort = restored.experiment.data.source.cohort(restored.problem.kind)
         return tuple(restore_split(run.split, cohort.cases, notes=()).part("val"))
-    except HilumError:
+    except (HilumError, OSError):
         return ()
