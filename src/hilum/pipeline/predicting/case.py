@@ -20,12 +20,12 @@ from hilum.data.modalities import MODALITIES, modalities
 from hilum.errors import DataError
 from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
+from hilum.hardware import out_of_memory
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
 from hilum.pipeline.predicting.folder import OutputFolder, cannot_write
 from hilum.pipeline.predicting.ledger import INPUT, OUTPUT, SETUP, Input, input_of
 from hilum.pipeline.predicting.tables import Row
-from hilum.hardware import out_of_memory
 from hilum.volume import Grid, Volume
 
 DISAGREEMENT = "disagreement"

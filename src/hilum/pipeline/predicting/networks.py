@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hilum import __version__
-from hilum.data.parallel import usable_cores
 from hilum.data.store import CODE, surroundings
 from hilum.errors import ConfigError
+from hilum.hardware import usable_cores
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
 from hilum.pipeline.restore import Restored, restore

@@ -14,12 +14,12 @@ from typing import Any
 
 from hilum.case import Case
 from hilum.formats.atomic import write_whole
+from hilum.hardware import machine
 from hilum.pipeline.predicting.folder import OutputFolder, writing_to
 from hilum.pipeline.predicting.networks import setup_sha256
 from hilum.pipeline.predicting.shards import Shard
 from hilum.pipeline.provenance import LIBRARIES
 from hilum.run import now
-from hilum.hardware import machine
 from hilum.runtime import Runtime
 
 
