@@ -194,7 +194,7 @@ def labels_of(file: Path) -> Any:
 
     if file.suffix == ".npy":
         return np.load(file)
-    return np.asarray(nib.load(file).dataobj)
+    return np.asarray(nib.load(file).dataobj)  # type: ignore[attr-defined]
 
 
 def parsed() -> argparse.Namespace:
