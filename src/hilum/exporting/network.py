@@ -47,33 +47,43 @@ class Answering(nn.Module):
         return total / (1 + len(self.views))
 
 
-def write_onnx(predictor: Predictor, file: Path, *, opset: int = DEFAULT_OPSET) -> None:
+def write_onnx(predictor: Predictor, file: Path, *, opset: int = DEFAULT_OPSET) -> tuple[int, ...] | None:
     """Write the network of a predictor as an ONNX file of the version `opset`, and check it.
 
     Input `images` (B, C, *spatial), output `probabilities`, both float32. The batch may have any size; so may the axes
-    of the image, unless the network takes one size only. Raises CheckpointError where a layer cannot be written.
+    of the image, unless the network takes one size only, or has a layer that ONNX knows for one size only. Gives that
+    size, or None. Raises CheckpointError where a layer cannot be written at all.
     """
     import onnx
 
+    size = predictor.fixed_size
+    try:
+        _write_traced(predictor, file, opset=opset, any_size=size is None)
+    except CheckpointError:
+        size = predictor.problem.size
+        if predictor.fixed_size is not None or size is None:
+            raise
+        _write_traced(predictor, file, opset=opset, any_size=False)
+    onnx.checker.check_model(str(file), full_check=True)
+    return size
+
+
+def _write_traced(predictor: Predictor, file: Path, *, opset: int, any_size: bool) -> None:
+    """Write what torch's exporter makes of a trace; the other exporter binds sizes wherever two features are joined."""
+    axes = {axis + 2: f"axis_{axis}" for axis in range(predictor.problem.dims)} if any_size else {}
+    names = {0: "batch", **axes}
     model = Answering(predictor.model, predictor.problem).eval()
-    image = _example(predictor)
-    names = {0: "batch"}
-    if predictor.fixed_size is None:
-        names |= {axis + 2: f"axis_{axis}" for axis in range(predictor.problem.dims)}
-    dynamic = {INPUT: names, OUTPUT: names if predictor.problem.kind == "segmentation" else {0: "batch"}}
     with _tracing(predictor):
-        # From a trace: the other exporter binds sizes to those of the example wherever two features are joined.
         torch.onnx.export(
             model,
-            (image,),
+            (_example(predictor),),
             str(file),
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_axes=dynamic,
+            dynamic_axes={INPUT: names, OUTPUT: names if predictor.problem.kind == "segmentation" else {0: "batch"}},
             opset_version=opset,
             dynamo=False,
         )
-    onnx.checker.check_model(str(file), full_check=True)
 
 
 def write_torchscript(predictor: Predictor, file: Path) -> None:

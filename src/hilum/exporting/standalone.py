@@ -23,8 +23,9 @@ NETWORK, DESCRIPTION, RUNNER, POSTPROCESS = "model.onnx", "model.json", "run.py"
 
 def write_standalone(predictor: Predictor, folder: Path, *, opset: int, frames: Frames, source: dict[str, Any]) -> None:
     """Write the network, its description, and the runner with what it needs into `folder`."""
-    write_onnx(predictor, folder / NETWORK, opset=opset)
-    description = describe(predictor, frames=frames, source={**source, "opset": opset})
+    size = write_onnx(predictor, folder / NETWORK, opset=opset)
+    facts = {**source, "opset": opset, "size": None if size is None else list(size)}
+    description = describe(predictor, frames=frames, source=facts)
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     here = Path(__file__).parent
     shutil.copyfile(here / "runner.py", folder / RUNNER)
