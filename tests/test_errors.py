@@ -8,7 +8,10 @@ from hilum.errors import ConfigError, Fault, HilumError, TrainingError, nearest
 
 def test_every_error_of_the_family_has_an_exit_code() -> None:
     family = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, HilumError)]
-    assert {error.__name__: error.exit_code for error in family if error.exit_code != 2} == {"TrainingError": 4}
+    assert {error.__name__: error.exit_code for error in family if error.exit_code != 2} == {
+        "OutputError": 4,
+        "TrainingError": 4,
+    }
     assert issubclass(TrainingError, HilumError)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.exporting.conftest import classifier, scan, segmenter
 
 from hilum.case import Case, ImageRef
@@ -27,6 +29,15 @@ from hilum.prepare.zscore import ZscoreConfig
 from hilum.problem import Problem
 
 pytest.importorskip("monai")
+
+
+@pytest.fixture(autouse=True)
+def _gradients_as_before() -> Iterator[None]:
+    """MONAI's bundles switch gradients off for the whole process, which other tests go on in."""
+    before = torch.is_grad_enabled()
+    yield
+    torch.set_grad_enabled(before)
+
 
 SOURCE = {"hilum": "0", "run": "test", "weights_sha256": "0"}
 REGIONS = Problem("segmentation", 3, ("image",), ("whole", "core"), ((1, 2), (2,)), exclusive=False)

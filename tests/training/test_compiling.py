@@ -43,7 +43,7 @@ def test_a_compiled_network_learns_the_same(
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
     torch.compiler.reset()
     plain, compiled = (trained(make_batches(8, 4), compile=wanted) for wanted in (False, True))
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name.startswith("hilum")]
     assert any((tmp_path / "inductor").rglob("*.cpp"))  # it was compiled indeed
     for one, other in zip(plain, compiled, strict=True):
         assert torch.allclose(one, other, rtol=1e-9, atol=1e-12)

@@ -1,8 +1,9 @@
 """The road from a YAML file to labelled volumes; start reading in `training`."""
 
 from hilum.experiment import load
+from hilum.exporting.options import ExportOptions
 from hilum.pipeline.evaluation import evaluate
-from hilum.pipeline.exporting import ExportOptions, export
+from hilum.pipeline.exporting import export
 from hilum.pipeline.predicting import predict
 from hilum.pipeline.preflight import check
 from hilum.pipeline.proposal.propose import new
