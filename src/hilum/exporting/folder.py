@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from hilum.errors import ConfigError, DataError
-from hilum.training.interrupt import Interrupted
+from hilum.training.interrupt import Interrupted, handled_by
 
 MARK = "parity.json"
 """The file that is in every export: nothing else is overwritten."""
@@ -59,15 +59,8 @@ def _told_to_end() -> Iterator[None]:
     def leave(signum: int, frame: FrameType | None) -> None:
         raise Interrupted(signum)
 
-    try:
-        before = signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # not in the main thread: the caller's own handling stays
+    with handled_by(leave, signal.SIGTERM):
         yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _umask() -> int:

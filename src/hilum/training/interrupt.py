@@ -33,15 +33,22 @@ def leaving_at_once() -> Iterator[None]:
         os.write(sys.stderr.fileno(), b"interrupted\n")
         os._exit(128 + signum)
 
+    with handled_by(leave, signal.SIGINT):
+        yield
+
+
+@contextmanager
+def handled_by(leave: Callable[[int, FrameType | None], None], signum: signal.Signals) -> Iterator[None]:
+    """Let `leave` answer a signal within a `with` statement; in any thread but the main one nothing changes."""
     try:
-        before = signal.signal(signal.SIGINT, leave)
+        before = signal.signal(signum, leave)
     except ValueError:  # not in the main thread: the caller's own handling stays
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signum, before)
 
 
 class StopRequest:
