@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 class _Key(ISeedSequence):
     """A key as numpy takes it in place of a seed: a third of the time of `Philox(key=...)`, which first asks the
-    system for a random seed that it then throws away."""
+    system for a random seed that it then throws away.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -29,7 +30,8 @@ def generator(seed: int, epoch: int, index: int, purpose: str) -> np.random.Gene
 
     The counter-based Philox generator (Salmon et al. 2011) is keyed by a hash of the arguments.
     """
-    return np.random.Generator(np.random.Philox(_Key(_key(seed, epoch, index, purpose))))
+    key = _Key(_key(seed, epoch, index, purpose))
+    return np.random.Generator(np.random.Philox(key))  # type: ignore[arg-type] # any ISeedSequence will do
 
 
 def torch_seed(seed: int, epoch: int, index: int, purpose: str) -> int:

@@ -1,12 +1,10 @@
-"""The only file that names devices: device, precision, determinism and the ranks of several processes."""
+"""What a run is computed on: device, precision, determinism and the ranks of several processes."""
 
 import os
-import platform
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -14,10 +12,14 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from hilum.errors import DeviceError
+from hilum.hardware import has_bfloat16
 from hilum.settings import Settings
 
+MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 Precision = Literal["float32", "bfloat16", "float16"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""The memory format of kernels, by their number of dimensions."""
 Item = TypeVar("Item")
 
 PATIENCE = timedelta(days=2)
@@ -35,6 +37,11 @@ class RuntimeConfig(Settings):
     """Seed of the initial weights, the order of samples and every augmentation."""
     threads: PositiveInt | None = None
     """CPU threads of each process; by default as many as it may use."""
+    memory_format: MemoryFormat = "auto"
+    """How feature maps lie in memory; auto takes channels_last for 2D networks with batch norm, which gain by it, and
+    contiguous for all others, of which many lose."""
+    compile: bool = False
+    """Whether training runs through `torch.compile`: the first step takes a minute or more, the others less."""
     deterministic: bool = True
     """On CUDA: kernels that give the same bits each time where torch has them, a warning where it has none. The CPU
     always gives the same bits with the same number of threads."""
@@ -57,7 +64,15 @@ class RuntimeConfig(Settings):
             torch.use_deterministic_algorithms(self.deterministic, warn_only=True)
         if world > 1 and not torch.distributed.is_initialized():
             torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
-        return Runtime(device=torch.device(device), precision=precision, seed=self.seed, rank=rank, world=world)
+        return Runtime(
+            device=torch.device(device),
+            precision=precision,
+            seed=self.seed,
+            rank=rank,
+            world=world,
+            memory_format=self.memory_format,
+            compile=self.compile,
+        )
 
     def _device(self) -> str:
         available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -89,6 +104,8 @@ class Runtime:
     seed: int
     rank: int = 0
     world: int = 1
+    memory_format: MemoryFormat = "contiguous"
+    compile: bool = False
 
     @property
     def is_main(self) -> bool:
@@ -96,8 +113,14 @@ class Runtime:
         return self.rank == 0
 
     def place(self, model: nn.Module) -> nn.Module:
-        """The model on the device."""
-        return model.to(self.device)
+        """The model on the device, its kernels lying in memory as the settings say."""
+        model = model.to(self.device)
+        if self.memory_format == "contiguous" or (self.memory_format == "auto" and not _gains_by_channels_last(model)):
+            return model
+        for kernel in model.parameters():  # feature maps follow the kernels
+            if kernel.ndim in CHANNELS_LAST:
+                kernel.data = kernel.data.contiguous(memory_format=CHANNELS_LAST[kernel.ndim])
+        return model
 
     def parallel(self, model: nn.Module) -> nn.Module:
         """The model with gradients averaged over all ranks; the model itself where there is one.
@@ -206,38 +229,13 @@ def _local_gpu() -> int:
     return index
 
 
-def has_bfloat16(device: str) -> bool:
-    """Whether a device computes in bfloat16 itself; emulation would be slower than float32."""
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device != "cpu":
-        return False
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def machine() -> dict[str, str | int]:
-    """What the run was computed on, for its provenance."""
-    cpuinfo = Path("/proc/cpuinfo")
-    names = (
-        [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        if cpuinfo.exists()
-        else []
+def _gains_by_channels_last(model: nn.Module) -> bool:
+    """Whether a network is two-dimensional with batch norms alone: `benchmarks/memory_format.py` has the figures."""
+    modules = list(model.modules())
+    others = nn.modules.instancenorm._InstanceNorm | nn.GroupNorm | nn.Conv3d
+    return any(isinstance(module, nn.BatchNorm2d) for module in modules) and not any(
+        isinstance(module, others) for module in modules
     )
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return {
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "cpu": names[0] if names else platform.processor(),
-        "threads": torch.get_num_threads(),
-        "gpu": gpu,
-    }
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on the CPU or on the device."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def runs_on_main_rank() -> bool:
@@ -248,52 +246,3 @@ def runs_on_main_rank() -> bool:
 def seed_weights(seed: int) -> None:
     """Seed torch's global generators, which initial weights and dropout draw from."""
     torch.manual_seed(seed)
-
-
-def memory_bytes(device: str) -> int:
-    """Memory that a device has in all; of this machine as much as the process may use."""
-    if device == "cuda":
-        return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
-    import psutil
-
-    limits = [Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory/memory.limit_in_bytes")]
-    texts = [file.read_text().strip() for file in limits if file.is_file()]
-    return min([int(psutil.virtual_memory().total), *(int(text) for text in texts if text.isdecimal())])
-
-
-def forget_peak_memory(device: torch.device) -> None:
-    """Begin to measure the highest memory anew; where the system does not allow that, it counts from the start."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: sets VmHWM to what the process has now
-
-
-def peak_memory_bytes(device: torch.device) -> int:
-    """The highest memory since `forget_peak_memory`: of tensors on a GPU, else of this process as a whole."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    status = Path("/proc/self/status")
-    for line in status.read_text().splitlines() if status.exists() else []:
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes
-
-
-def devices() -> dict[str, str]:
-    """The devices that a run can be computed on, by name, each in words."""
-    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
-    cpu = f"{machine()['cpu']}, {cores} cores, {threads} threads, {memory_bytes('cpu') / 2**30:.1f} GiB of memory"
-    found = {"cpu": f"{cpu}, {'with' if has_bfloat16('cpu') else 'without'} bfloat16"}
-    for index in range(torch.cuda.device_count()):
-        facts = torch.cuda.get_device_properties(index)
-        found[f"cuda:{index}"] = (
-            f"{facts.name}, {facts.total_memory / 2**30:.1f} GiB, compute capability {facts.major}.{facts.minor}, "
-            f"{'with' if has_bfloat16('cuda') else 'without'} bfloat16"
-        )
-    if torch.backends.mps.is_available():
-        found["mps"] = "Apple GPU"
-    return found

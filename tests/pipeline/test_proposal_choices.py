@@ -191,6 +191,13 @@ def test_mirroring_is_proposed_only_where_no_side_means_anything() -> None:
     assert has_pose("emphysema-ct")
 
 
+def test_post_processing_is_left_to_the_validation_patients() -> None:
+    assert chosen(survey())["predict"] == {"postprocess": "auto"}
+    picture = survey(shapes=[(256, 256, 1)], unit="pixel", high=255.0, title="isbi2012_em")
+    assert chosen(picture)["predict"] == {"flips": ["vertical", "horizontal"], "postprocess": "auto"}
+    assert "predict" not in chosen(survey(shapes=[(28, 28, 1)], unit="pixel", labels=["a", "a", "b"]))
+
+
 def test_missing_channels_are_allowed_where_some_are_missing() -> None:
     seen = survey(channels=("t1", "t2"))
     assert "missing" not in chosen(seen)["data"]

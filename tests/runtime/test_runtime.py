@@ -6,15 +6,20 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import nn
 
+from hilum import hardware
 from hilum import runtime as module
 from hilum.errors import DataError, DeviceError
-from hilum.runtime import Runtime, RuntimeConfig, has_bfloat16, machine, runs_on_main_rank, seed_weights
+from hilum.hardware import has_bfloat16, machine
+from hilum.networks.base import NetworkConfig
+from hilum.problem import Problem
+from hilum.registry import parse
+from hilum.runtime import Runtime, RuntimeConfig, runs_on_main_rank, seed_weights
 
 CPU = torch.device("cpu")
 
@@ -55,9 +60,56 @@ def test_the_cpu_says_whether_it_has_bfloat16(
 ) -> None:
     if flags is not None:
         (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr(module, "Path", lambda _: tmp_path / "cpuinfo")
+    monkeypatch.setattr(hardware, "Path", lambda _: tmp_path / "cpuinfo")
     assert has_bfloat16("cpu") is expected
     assert has_bfloat16("mps") is False
+
+
+def laid_out(kind: str, dims: Literal[2, 3], memory_format: Any) -> nn.Module:
+    """A tiny network on the CPU, as the memory format places it."""
+    config = parse("networks", {"kind": kind})
+    assert isinstance(config, NetworkConfig)
+    task = config.task
+    problem = Problem(
+        task, dims, ("image",), ("a", "b"), ((0,), (1,)), size=(32,) * dims if config.needs_size else None
+    )
+    runtime = RuntimeConfig(device="cpu", memory_format=memory_format).start()
+    return runtime.place(config.tiny().build(problem))
+
+
+def is_channels_last(model: nn.Module, dims: int) -> bool:
+    wanted = torch.channels_last if dims == 2 else torch.channels_last_3d
+    kernels = [parameter for parameter in model.parameters() if parameter.ndim == dims + 2 and parameter.shape[1] > 1]
+    return all(kernel.is_contiguous(memory_format=wanted) for kernel in kernels)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dims", "expected"),
+    [("resnet", 2, True), ("densenet", 2, True), ("resnet", 3, False), ("unet", 2, False), ("unet", 3, False)],
+)
+def test_auto_lays_two_dimensional_networks_with_batch_norm_channels_last(
+    kind: str, dims: Literal[2, 3], expected: bool
+) -> None:
+    assert is_channels_last(laid_out(kind, dims, "auto"), dims) is expected
+    assert is_channels_last(laid_out(kind, dims, "channels_last"), dims)
+    assert not is_channels_last(laid_out(kind, dims, "contiguous"), dims)
+
+
+@pytest.mark.parametrize(("kind", "dims"), [("resnet", 2), ("densenet", 2), ("unet", 3)])
+def test_the_memory_format_changes_nothing_but_rounding(kind: str, dims: Literal[2, 3]) -> None:
+    seed_weights(3)
+    plain = laid_out(kind, dims, "contiguous").double()
+    laid = laid_out(kind, dims, "channels_last").double()
+    laid.load_state_dict(plain.state_dict())
+    images = torch.randn(2, 1, *(32,) * dims, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for model in (plain, laid):
+        model(images).square().mean().backward()
+    assert is_channels_last(laid, dims)
+    assert torch.allclose(plain(images), laid(images), rtol=1e-9, atol=1e-12)
+    for one, other in zip(plain.parameters(), laid.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.allclose(one.grad, other.grad, rtol=1e-8, atol=1e-12)
 
 
 def test_threads_are_set() -> None:

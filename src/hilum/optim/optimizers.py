@@ -46,7 +46,8 @@ class SGDConfig(OptimizerConfig, kind="sgd"):
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """torch.optim.SGD over the model's parameters."""
         nesterov = self.nesterov and self.momentum > 0
-        return torch.optim.SGD(self.groups(model), lr=self.lr, momentum=self.momentum, nesterov=nesterov)
+        groups, fused = self.groups(model), can_fuse(model)
+        return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=nesterov, fused=fused)
 
 
 class AdamConfig(OptimizerConfig, kind="adam"):
@@ -57,7 +58,7 @@ class AdamConfig(OptimizerConfig, kind="adam"):
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """torch.optim.Adam over the model's parameters."""
-        return torch.optim.Adam(self.groups(model), lr=self.lr, betas=self.betas)
+        return torch.optim.Adam(self.groups(model), lr=self.lr, betas=self.betas, fused=can_fuse(model))
 
 
 class AdamWConfig(AdamConfig, kind="adamw"):
@@ -68,4 +69,9 @@ class AdamWConfig(AdamConfig, kind="adamw"):
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """torch.optim.AdamW over the model's parameters."""
-        return torch.optim.AdamW(self.groups(model), lr=self.lr, betas=self.betas)
+        return torch.optim.AdamW(self.groups(model), lr=self.lr, betas=self.betas, fused=can_fuse(model))
+
+
+def can_fuse(model: nn.Module) -> bool:
+    """Whether torch changes all weights of a model in one kernel, which takes about half the time."""
+    return all(parameter.device.type in ("cpu", "cuda") for parameter in model.parameters())

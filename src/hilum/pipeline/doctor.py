@@ -16,7 +16,8 @@ from hilum.data.cache import TAG, contents, is_marked, prune
 from hilum.data.hashes import Hashes
 from hilum.data.parallel import usable_cores
 from hilum.errors import DataError
-from hilum.runtime import RuntimeConfig, devices
+from hilum.hardware import devices
+from hilum.runtime import RuntimeConfig
 
 GIB = 2**30
 Section = dict[str, str]

@@ -12,10 +12,11 @@ from torch import nn
 
 from hilum.augment.augmenter import Augmenter
 from hilum.errors import HilumError
+from hilum.hardware import forget_peak_memory, peak_memory_bytes
 from hilum.pipeline.session import validated
 from hilum.pipeline.study import Study
 from hilum.pipeline.validate import TOGETHER, Validation
-from hilum.runtime import Runtime, forget_peak_memory, peak_memory_bytes, seed_weights
+from hilum.runtime import Runtime, seed_weights
 from hilum.training.interrupt import StopRequest
 
 STEPS = 3

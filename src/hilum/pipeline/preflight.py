@@ -14,6 +14,7 @@ from hilum.data.audit import Audit
 from hilum.data.findings import counted, severe, table, write_csv
 from hilum.errors import ConfigError, DataError, Finding, HilumError, SplitError, number_of
 from hilum.experiment import Experiment, cohort_faults, diagnose
+from hilum.hardware import memory_bytes
 from hilum.pipeline.auditing import look_for_copies, seen_by_others, seen_in
 from hilum.pipeline.estimate import study_bytes
 from hilum.pipeline.found import Found
@@ -22,7 +23,6 @@ from hilum.pipeline.one_step import StepTrial, try_steps
 from hilum.pipeline.session import validated
 from hilum.pipeline.study import Study, make_study
 from hilum.pipeline.training_data import prepare
-from hilum.runtime import memory_bytes
 from hilum.tracking.console import bar
 
 Say = Callable[[str], None]

@@ -10,9 +10,10 @@ from typing import Any
 from hilum import __version__
 from hilum.data.hashes import Hashes, data_sha256
 from hilum.data.splits.base import Split
+from hilum.hardware import machine
 from hilum.pipeline.study import Study
 from hilum.run import now
-from hilum.runtime import Runtime, machine
+from hilum.runtime import Runtime
 
 LIBRARIES = ("torch", "numpy", "nibabel", "scipy", "scikit-learn", "pydantic")
 

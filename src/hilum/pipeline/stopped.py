@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hilum.errors import TrainingError
+from hilum.hardware import memory_bytes, out_of_memory
 from hilum.pipeline.estimate import step_cost
 from hilum.pipeline.study import Study
 from hilum.run import Run
-from hilum.runtime import Runtime, memory_bytes, out_of_memory
+from hilum.runtime import Runtime
 
 GIB = 2**30
 USABLE = 0.8

@@ -18,6 +18,7 @@ from hilum.optim.schedules import ScheduleConfig
 from hilum.random import torch_seed
 from hilum.runtime import Runtime
 from hilum.training.average import WeightAverage
+from hilum.training.compiling import Compiled
 from hilum.training.freezing import still_norms
 from hilum.training.settings import TrainConfig
 from hilum.training.spoilt import Spoilt, SpoiltError
@@ -72,6 +73,7 @@ class Trainer:
         self.runtime = runtime
         self.model = model
         self.parallel = runtime.parallel(model)
+        self.forward: Callable[[Tensor], Any] = Compiled(self.parallel) if runtime.compile else self.parallel
         self.loss = loss.to(runtime.device)
         self.optimizer = optimizer
         self.schedule = schedule
@@ -196,7 +198,7 @@ class Trainer:
         for number, batch in enumerate(group, start=1):
             with self.runtime.gradients(self.parallel, shared=number == len(group)):
                 with self.runtime.autocast():
-                    logits = self.parallel(batch.images)
+                    logits = self.forward(batch.images)
                 with counted_over(self.runtime.sum, self.runtime.world):
                     loss = self.loss(logits, batch.targets)
                 self.scaler.scale(loss / len(group)).backward()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from hilum.hardware import memory_bytes
 from hilum.networks.base import NetworkConfig
 from hilum.pipeline.estimate import StepCost, run_bytes, step_cost
 from hilum.problem import Problem
-from hilum.runtime import Precision, RuntimeConfig, memory_bytes
+from hilum.runtime import Precision, RuntimeConfig
 
 KEPT_BYTES = 2 * 2**30
 """Most memory of prepared images, unless data.memory_gb says otherwise."""

@@ -78,9 +78,17 @@ def segmentation(survey: Survey, problem: Problem, machine: Machine) -> Recipe:
         ),
         Entry("optimizer", {"kind": "adamw", "lr": 3e-3}),
         *course.entries(clip=True),
-        *([] if posed else [Entry("predict", {"flips": ["vertical", "horizontal"]}, "averages over mirrored views")]),
+        _predict(posed=posed),
     )
     return Recipe(data, sections)
+
+
+def _predict(*, posed: bool) -> Entry:
+    why = "after training: largest components, small ones and holes, as far as it helps the validation patients"
+    if posed:
+        return Entry("predict", {"postprocess": "auto"}, why)
+    mirrored = {"flips": ["vertical", "horizontal"], "postprocess": "auto"}
+    return Entry("predict", mirrored, f"averages over mirrored views; {why}")
 
 
 def augmentation(survey: Survey, kind: str, *, posed: bool) -> tuple[Step, ...]:

@@ -1,0 +1,77 @@
+"""Runs nnU-Net's own commands in its own environment: trainings that tell the time, predictions of their checkpoints.
+
+The folder that is given has `venv`, an environment with nnU-Net v2, `raw`, in which the task is Dataset004, and `pre`,
+where its plan lies (`nnUNetv2_plan_and_preprocess -d 4 -c 3d_fullres`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+TASK = "Dataset004_Hippocampus"
+
+
+@dataclass(frozen=True)
+class NNUNet:
+    """nnU-Net with its environment and prepared data in `folder`, and results in `results`."""
+
+    folder: Path
+    results: Path
+    trainer: str = "nnUNetTrainerTimed"
+
+    @property
+    def fold(self) -> Path:
+        """Where the training of fold 0 writes."""
+        return self.results / TASK / f"{self.trainer}__nnUNetPlans__3d_fullres" / "fold_0"
+
+    def use_splits(self, splits: Path) -> None:
+        """Make nnU-Net train and validate on the parts of a `splits_final.json`."""
+        shutil.copyfile(splits, self.folder / "pre" / TASK / "splits_final.json")
+
+    def train(self, *, epochs: int, iterations: int) -> list[dict[str, Any]]:
+        """Train fold 0 on the CPU; when each epoch ended, in seconds since the command was given."""
+        words = ["4", "3d_fullres", "0", "-tr", self.trainer, "-device", "cpu"]
+        lengths = {"NN_EPOCHS": str(epochs), "NN_ITERS": str(iterations), "NN_STARTED": str(time.time())}
+        self._run("nnUNetv2_train", words, lengths)
+        return [json.loads(line) for line in (self.fold / "times.jsonl").read_text().splitlines()]
+
+    def predict(self, cases: Sequence[str], out: Path, *, checkpoint: str, mirrored: bool) -> None:
+        """Write the labels of cases, by a checkpoint of the training, into a folder."""
+        images = out.with_name(out.name + "-images")
+        images.mkdir(parents=True, exist_ok=True)
+        for case in cases:
+            link = images / f"{case}_0000.nii.gz"
+            if not link.exists():
+                link.symlink_to((self.folder / "raw" / TASK / "imagesTr" / link.name).resolve())
+        words = ["-i", str(images), "-o", str(out), "-d", "4", "-c", "3d_fullres", "-f", "0", "-tr", self.trainer]
+        words += ["-chk", checkpoint, "-device", "cpu", "-npp", "1", "-nps", "1"]
+        self._run("nnUNetv2_predict", words if mirrored else [*words, "--disable_tta"], {})
+
+    def _run(self, command: str, words: Sequence[str], extra: dict[str, str]) -> None:
+        places = {"nnUNet_raw": "raw", "nnUNet_preprocessed": "pre"}
+        environment = os.environ | {name: str((self.folder / place).resolve()) for name, place in places.items()}
+        environment |= {
+            "nnUNet_results": str(self.results.resolve()),
+            "nnUNet_extTrainer": str(HERE / "trainers"),
+            "PYTHONPATH": str(HERE.parent / "loops"),
+            "nnUNet_compile": "f",
+            "nnUNet_n_proc_DA": "1",
+        }
+        self.results.mkdir(parents=True, exist_ok=True)
+        with (self.results / f"{command}.log").open("w") as log:
+            subprocess.run(
+                [str(self.folder.resolve() / "venv/bin" / command), *words],
+                env=environment | extra,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=True,
+            )
