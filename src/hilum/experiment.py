@@ -15,6 +15,7 @@ from hilum.data.balance import unknown_structures
 from hilum.data.modalities import missing_faults
 from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, HilumError, nearest
+from hilum.evaluation.decide_section import DecideConfig
 from hilum.inference.section import PredictConfig
 from hilum.layers.presence import PresenceInput
 from hilum.losses.deep_supervision import DeepSupervision
@@ -73,6 +74,8 @@ class Experiment(Settings):
     """Device, precision and seed."""
     predict: PredictConfig = PredictConfig()
     """How whole images are predicted."""
+    decide: DecideConfig = DecideConfig()
+    """How probabilities become decisions, of a case and of a patient."""
     sweep: SweepConfig | None = None
     """The settings that `hilum sweep` tries."""
     plugins: tuple[Path, ...] = ()
@@ -174,6 +177,7 @@ def section_faults(experiment: Experiment, problem: Problem) -> list[tuple[Locat
         *_metric_faults(experiment, problem),
         *_monitor_faults(experiment),
         *_predict_faults(experiment, problem),
+        *_decide_faults(experiment, problem),
     ]
 
 
@@ -228,6 +232,8 @@ def _checked(experiment: Experiment, reading: Reading[Experiment]) -> Found:
         yield from _monitor_faults(experiment)
     if reading.knows(("predict",)):
         yield from _predict_faults(experiment, problem)
+    if reading.knows(("decide",)):
+        yield from _decide_faults(experiment, problem)
 
 
 def _patch_faults(experiment: Experiment, problem: Problem) -> Found:
@@ -285,3 +291,7 @@ def _monitor_faults(experiment: Experiment) -> Found:
 
 def _predict_faults(experiment: Experiment, problem: Problem) -> Found:
     return ((("predict", *where), message) for where, message in experiment.predict.faults(problem))
+
+
+def _decide_faults(experiment: Experiment, problem: Problem) -> Found:
+    return ((("decide", *where), message) for where, message in experiment.decide.faults(problem))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hilum.errors import ConfigError, DataError, number_of
+from hilum.evaluation.decision import sees_decisions_only
 from hilum.evaluation.intervals import Bootstrap, resampled_means, resampled_scores
 from hilum.evaluation.penalties import penalties
 from hilum.evaluation.rows import PROBABILITY_PREFIX
@@ -148,29 +149,34 @@ def _classification(
 ) -> Summary:
     if summary["cases"] != len(rows):
         raise DataError(f"received {len(rows)} rows of {summary['cases']} cases, expected one row a case")
-    truth = np.array([_class_number(row, problem) for row in rows], dtype=np.int64)
+    truth, predicted = (
+        np.array([_class_number(row, problem, column) for row in rows], dtype=np.int64)
+        for column in ("truth", "predicted")
+    )
     columns = [f"{PROBABILITY_PREFIX}{name}" for name in problem.classes]
     probabilities = np.array([[_number(row, column) for column in columns] for row in rows])
+    decisions = np.eye(len(problem.classes))[predicted]  # by the operating point: not always the highest probability
     sizes = np.bincount(truth, minlength=len(problem.classes))
     summary["classes"] = {name: {"cases": int(size)} for name, size in zip(problem.classes, sizes, strict=True)}
     unseen = [name for name, size in zip(problem.classes, sizes, strict=True) if not size]
     if unseen:
         summary["notes"].append(f"no case of {', '.join(unseen)}: left out of scores that are means over the classes")
-    summary["confusion"] = confusion(truth, probabilities, np.ones((1, len(truth))))[0].astype(int).tolist()
+    summary["confusion"] = confusion(truth, decisions, np.ones((1, len(truth))))[0].astype(int).tolist()
     summary["metrics"] = {metric.column: _facts(metric) for metric in metrics}
     summary["overall"] = {}
     for metric in metrics:
+        given = decisions if sees_decisions_only(metric, problem.classes) else probabilities
         drawn: dict[str, Floats] = {}
         if bootstrap is not None:
             drawn = resampled_scores(
                 metric,
                 truth,
-                probabilities=probabilities,
+                probabilities=given,
                 classes=problem.classes,
                 patients=[str(row["patient_id"]) for row in rows],
                 bootstrap=bootstrap,
             )
-        for name, value in metric.score(truth, probabilities, problem.classes).items():
+        for name, value in metric.score(truth, given, problem.classes).items():
             if name in summary["overall"]:
                 raise ConfigError(f"metrics: two of them write '{name}'; rename the class or leave one of them out")
             summary["overall"][name] = _score(value, drawn.get(name), bootstrap)
@@ -186,10 +192,11 @@ def _classification(
     return summary
 
 
-def _class_number(row: Row, problem: Problem) -> int:
-    name = str(row.get("truth"))
+def _class_number(row: Row, problem: Problem, column: str) -> int:
+    name = str(row.get(column))
     if name not in problem.classes:
-        raise DataError(f"case {row['case_id']}: true class '{name}', expected one of {', '.join(problem.classes)}")
+        what = "true" if column == "truth" else column
+        raise DataError(f"case {row['case_id']}: {what} class '{name}', expected one of {', '.join(problem.classes)}")
     return problem.classes.index(name)
 
 

@@ -51,7 +51,19 @@ def _segmentation(summary: Mapping[str, Any]) -> list[str]:
 def _classification(summary: Mapping[str, Any]) -> list[str]:
     sizes = ", ".join(f"{name} {entry['cases']}" for name, entry in summary["classes"].items())
     scores = [[name, _shown(score)] for name, score in summary["overall"].items()]
-    return [f"cases a class: {sizes}", "", *_aligned(scores, numeric=())]
+    level = summary.get("patient_level")
+    if level is None:
+        return [f"cases a class: {sizes}", "", *_aligned(scores, numeric=())]
+    both = [[name, shown, _shown(level["overall"][name])] for name, shown in scores]
+    patients = ", ".join(f"{name} {entry['cases']}" for name, entry in level["classes"].items())
+    aggregate = level["aggregate"]["kind"]
+    notes = [f"note: by patient: {note}" for note in level["notes"] if note not in summary["notes"]]
+    return [
+        f"cases a class: {sizes}; patients a class: {patients}",
+        "",
+        *_aligned([["", "by case", f"by patient ({aggregate} of the cases)"], *both], numeric=()),
+        *notes,
+    ]
 
 
 def _groups(column: str, groups: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from hilum.formats.reading import read_image
 from hilum.inference.postprocess.apply import postprocessed
 from hilum.inference.restore import to_source
 from hilum.inference.windows import pad_to, predict_stack
+from hilum.layers.temperature import temper_volume, tempered
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume
 
@@ -57,6 +58,8 @@ class Predictor:
     """Whether the network was trained for images that lack some of their channels."""
     postprocess: Sequence[PostprocessConfig] = ()
     """Steps on the label values of a segmentation, on the image's own grid."""
+    temperature: float = 1.0
+    """What all logits are divided by, after mirrored views, windows and slices were averaged."""
     device: torch.device = CPU
     """Where the network lies, and where windows are blended."""
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -124,9 +127,10 @@ class Predictor:
                 batch_size=self.batch_size,
                 flips=self.flips,
             )
-        if self.problem.dims == 3:
-            return Volume(predicted[0], prepared.grid)
-        return Volume(predicted.movedim(0, self._slice_dim(prepared.grid)), prepared.grid)
+        whole = predicted[0] if self.problem.dims == 3 else predicted.movedim(0, self._slice_dim(prepared.grid))
+        if self.temperature != 1:
+            temper_volume(whole, self.temperature, exclusive=self.problem.exclusive)
+        return Volume(whole, prepared.grid)
 
     def classify_prepared(self, images: Sequence[Volume]) -> Tensor:
         """Probabilities (N, num_outputs) of N prepared images of one shape, which pass the network together.
@@ -147,7 +151,8 @@ class Predictor:
                 torch.stack([self._network(batch.flip([axis + 2 for axis in axes])) for axes in views]).mean(0)
                 for batch in stack.split(max(self.batch_size, len(images)))
             ]
-        return torch.cat(predicted).unflatten(0, (len(images), -1)).mean(1).cpu()
+        mean = torch.cat(predicted).unflatten(0, (len(images), -1)).mean(1).cpu()
+        return mean if self.temperature == 1 else tempered(mean, self.temperature, exclusive=self.problem.exclusive)
 
     def _stack(self, prepared: Volume) -> Tensor:
         """Images (N, C, *spatial) for the network: the one volume, or its slices."""

@@ -17,7 +17,7 @@ from hilum.evaluation.rows import Row
 from hilum.evaluation.summary import overall, summarise
 from hilum.evaluation.table import table
 from hilum.inference.predictor import Predictor
-from hilum.metrics.base import MetricConfig
+from hilum.pipeline.by_patient import decided_rows, with_decisions
 from hilum.pipeline.pictures import draw
 from hilum.pipeline.provenance import split_data_sha256
 from hilum.pipeline.restore import Restored, config_sha256, restore
@@ -55,7 +55,7 @@ def evaluate(
     metrics, notes = restored.experiment.metrics, [*cohort.notes, *split.notes, *restored.notes]
     if overrides:
         notes.append(f"scored with other settings than those of the run: {' '.join(overrides)}")
-    rows = _score(run, cases, part, predictor=predictor, metrics=metrics)
+    rows = _score(run, cases, part, predictor=predictor, restored=restored)
     if part == "test":  # written down before anybody can see a score
         scores = overall(summarise(rows, restored.problem, metrics=metrics, bootstrap=None))
         looks = run.record_test_look(
@@ -68,6 +68,7 @@ def evaluate(
     summary = summarise(rows, restored.problem, metrics=metrics, notes=notes)
     columns = (MODALITIES,) if predictor.may_lack_channels else ()
     summary = with_groups(summary, rows, restored.problem, columns=columns, metrics=metrics)
+    summary = with_decisions(summary, rows, run=run, part=part, restored=restored)
     run.write_summary(summary, part)
     draw(run, part, rows=rows, cases=cases, predictor=predictor, monitor=restored.experiment.monitored)
     for line in table(summary):
@@ -75,14 +76,13 @@ def evaluate(
     return summary
 
 
-def _score(
-    run: Run, cases: Sequence[Case], part: str, *, predictor: Predictor, metrics: Sequence[MetricConfig]
-) -> list[Row]:
+def _score(run: Run, cases: Sequence[Case], part: str, *, predictor: Predictor, restored: Restored) -> list[Row]:
     rows: list[Row] = []
     with StopRequest() as stop:
         for case in cases:
             stop.check()
-            rows += score_case(case, part, predictor=predictor, metrics=metrics)
+            scored = score_case(case, part, predictor=predictor, metrics=restored.experiment.metrics)
+            rows += decided_rows(scored, restored)
             if case is cases[0]:
                 run.refuse_other_columns(rows[0], part)
     return rows
