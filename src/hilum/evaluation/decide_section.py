@@ -1,7 +1,7 @@
 """The decide section of the YAML: how probabilities become decisions, of a case and of a patient."""
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from hilum.evaluation.aggregates.base import AggregateConfig
 from hilum.evaluation.operating_points.base import OperatingPointConfig
 from hilum.problem import Problem
 from hilum.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Labels = Literal["same", "any", "majority"]
 
@@ -33,6 +36,8 @@ class DecideConfig(Settings):
     """Fit a temperature to the validation part after training, and divide all logits by it from then on."""
     operating_point: OperatingPointConfig = Field(default="argmax", validate_default=True)  # type: ignore[assignment]
     """How a class is decided on; every kind but argmax has its threshold chosen on the validation part."""
+    slices: AggregateConfig = Field(default="mean", validate_default=True)  # type: ignore[assignment] # the kind
+    """How the probabilities of the slices of a volume are put together, for a 2D network."""
     patient: PatientConfig | None = None
     """Scores and decisions by patient too; without it, of cases only."""
 
@@ -44,6 +49,15 @@ class DecideConfig(Settings):
     def positive_class(self, problem: Problem) -> str:
         """The positive class: the one that was named, or the last one, which is the second of two."""
         return self.positive or problem.classes[-1]
+
+    def slice_pool(self, problem: Problem) -> Callable[["Tensor"], "Tensor"] | None:
+        """Probabilities (C,) of a volume from those of its slices (S, C); None for their mean."""
+        import torch
+
+        if not self.slices.needs_positive:
+            return None
+        index = problem.classes.index(self.positive_class(problem))
+        return lambda each: torch.from_numpy(self.slices.combined(each.double().numpy(), index)).float()
 
     def faults(self, problem: Problem) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What does not suit the problem, each with its place in the section."""
@@ -66,6 +80,7 @@ class DecideConfig(Settings):
     def _needing_positive(self) -> list[str]:
         """The keys that depend on which class is positive."""
         keys = ["operating_point"] if self.operating_point.has_threshold else []
+        keys += ["slices"] if self.slices.needs_positive else []
         if self.patient is not None:
             keys += ["patient.aggregate"] if self.patient.aggregate.needs_positive else []
             keys += ["patient.labels"] if self.patient.labels == "any" else []
@@ -75,6 +90,7 @@ class DecideConfig(Settings):
         asked = {
             "positive": self.positive is not None,
             "operating_point": self.operating_point.has_threshold,
+            "slices": self.slices.needs_positive,
             "patient": self.patient is not None,
         }
         for key, given in asked.items():

@@ -58,8 +58,10 @@ class Predictor:
     """Whether the network was trained for images that lack some of their channels."""
     postprocess: Sequence[PostprocessConfig] = ()
     """Steps on the label values of a segmentation, on the image's own grid."""
+    slice_pool: Callable[[Tensor], Tensor] | None = None
+    """Class probabilities (C,) of a volume from those of its slices (S, C); None: their mean."""
     temperature: float = 1.0
-    """What all logits are divided by, after mirrored views, windows and slices were averaged."""
+    """What all logits are divided by, after mirrored views, windows and slices were put together."""
     device: torch.device = CPU
     """Where the network lies, and where windows are blended."""
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -101,7 +103,7 @@ class Predictor:
         return Volume(torch.from_numpy(values)[None], source)
 
     def classify(self, image: Volume) -> Tensor:
-        """Probabilities (num_outputs,), float32, on the CPU; of a 2D network on a volume, the mean over its slices."""
+        """Probabilities (num_outputs,), float32, on the CPU; of a 2D network on a volume, its slices put together."""
         return self.classify_prepared([self.prepared(image)])[0]
 
     def prepared(self, image: Volume) -> Volume:
@@ -151,8 +153,9 @@ class Predictor:
                 torch.stack([self._network(batch.flip([axis + 2 for axis in axes])) for axes in views]).mean(0)
                 for batch in stack.split(max(self.batch_size, len(images)))
             ]
-        mean = torch.cat(predicted).unflatten(0, (len(images), -1)).mean(1).cpu()
-        return mean if self.temperature == 1 else tempered(mean, self.temperature, exclusive=self.problem.exclusive)
+        slices, pool = torch.cat(predicted).unflatten(0, (len(images), -1)), self.slice_pool
+        whole = slices.mean(1).cpu() if pool is None else torch.stack([pool(own) for own in slices.cpu()])
+        return whole if self.temperature == 1 else tempered(whole, self.temperature, exclusive=self.problem.exclusive)
 
     def _stack(self, prepared: Volume) -> Tensor:
         """Images (N, C, *spatial) for the network: the one volume, or its slices."""

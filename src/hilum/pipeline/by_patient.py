@@ -1,4 +1,4 @@
-"""What the section `decide` adds to an evaluation: what was chosen on validation, reliability, and scores by patient."""
+"""What the section `decide` adds to an evaluation: what was chosen on validation, reliability, scores by patient."""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ def decision_faults(decide: DecideConfig, problem: Problem, split: Split) -> Ite
         yield ("decide", "calibrate"), "needs validation patients, and the split has none: remove it"
     if problem.kind != "classification" or any(decide.faults(problem)):
         return
+    if decide.slices.needs_positive and problem.dims == 3:
+        yield ("decide", "slices"), "is for 2D networks, this one takes whole volumes: remove it"
     positive = decide.positive_class(problem)
     validation = _labels(split.part("val"), problem)
     if decide.operating_point.has_threshold:

@@ -127,6 +127,7 @@ def make_predictor(
         slice_axis=experiment.data.slice_axis,
         may_lack_channels=experiment.data.missing is not None,
         fixed_size=problem.size if experiment.network.needs_size else None,
+        slice_pool=experiment.decide.slice_pool(problem) if problem.kind == "classification" else None,
         device=runtime.device,
         autocast=runtime.autocast,
     )
