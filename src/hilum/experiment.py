@@ -16,6 +16,7 @@ from hilum.data.modalities import missing_faults
 from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, HilumError, nearest
 from hilum.evaluation.decide_section import DecideConfig
+from hilum.evaluation.section import EvaluateConfig
 from hilum.inference.section import PredictConfig
 from hilum.layers.presence import PresenceInput
 from hilum.losses.deep_supervision import DeepSupervision
@@ -76,6 +77,8 @@ class Experiment(Settings):
     """How whole images are predicted."""
     decide: DecideConfig = DecideConfig()
     """How probabilities become decisions, of a case and of a patient."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """How sure scores are said to be, and which groups are scored apart."""
     sweep: SweepConfig | None = None
     """The settings that `hilum sweep` tries."""
     plugins: tuple[Path, ...] = ()
@@ -102,8 +105,7 @@ class Experiment(Settings):
 
     def problem(self, channels: tuple[str, ...], shape: tuple[int, ...], slice_axis: int | None) -> Problem:
         """The problem for prepared images of this `shape`, sliced along an axis where it is two-dimensional."""
-        size = self._fixed_size()
-        dims = 3 if slice_axis is None else 2
+        size, dims = self._fixed_size(), 3 if slice_axis is None else 2
         if size is not None and len(size) > dims:
             size = tuple(n for axis, n in enumerate(size) if axis != slice_axis)
         if size is not None and len(size) < dims:

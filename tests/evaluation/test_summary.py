@@ -157,9 +157,13 @@ def test_auroc_of_one_class_is_said_to_be_undefined() -> None:
 
 
 def test_resamples_that_lack_a_class_are_counted() -> None:
-    summary = summarise(classified([1] + [0] * 9), LUNGS, metrics=[AurocMetric()])
+    bootstrap = Bootstrap(1000, method="bca")
+    summary = summarise(classified([1] + [0] * 9), LUNGS, metrics=[AurocMetric()], bootstrap=bootstrap)
     without = (1 - 1 / 10) ** 10
     assert summary["overall"]["auroc"]["resamples_undefined"] == pytest.approx(1000 * without, abs=60)
+    closed = summarise(classified([1] + [0] * 9), LUNGS, metrics=[AurocMetric()])
+    assert closed["overall"]["auroc"]["low"] is None
+    assert any("auroc: no interval: it needs cases of the class" in note for note in closed["notes"])
 
 
 def test_scores_a_user_left_undefined_are_counted() -> None:

@@ -9,9 +9,10 @@ import numpy as np
 
 from hilum.errors import ConfigError, DataError, number_of
 from hilum.evaluation.decision import sees_decisions_only
-from hilum.evaluation.intervals import Bootstrap, resampled_means, resampled_scores
+from hilum.evaluation.intervals import Bootstrap, resampled_means
 from hilum.evaluation.penalties import penalties
 from hilum.evaluation.rows import PROBABILITY_PREFIX
+from hilum.evaluation.scores import classifier_scores, instability, score
 from hilum.metrics.base import CaseMetric, CohortMetric, check_columns
 from hilum.metrics.confusion import confusion, mean_of_defined, ratio
 from hilum.metrics.pair import NOT_IN_TRUTH, STATUSES
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 ONE_CLASS = "undefined: only one class present"
 CLASS_NEVER = "undefined: its class never occurs"
 ONE_PATIENT = "one patient: no interval"
+CLOSED = "; areas under the ROC curve by DeLong and Obuchowski, shares of cases by Wilson, both by patient"
 BOOTSTRAP = Bootstrap()
-UNSTABLE_SHARE = 0.05
-"""An interval is called unstable where it is undefined in more of the resamples than this."""
 UNITS_MIXED = "some cases are in mm and some in pixels: their distances and tolerances are not comparable"
 
 
@@ -56,7 +56,7 @@ def summarise(
     patients = {str(row["case_id"]): str(row["patient_id"]) for row in rows}
     alone = len(set(patients.values())) == 1
     summary: Summary = {"task": problem.kind, "patients": len(set(patients.values())), "cases": len(patients)}
-    summary["interval"] = None if bootstrap is None or alone else _described(bootstrap)
+    summary["interval"] = None if bootstrap is None or alone else _described(bootstrap, problem)
     summary["notes"] = [*notes, *([ONE_PATIENT] if bootstrap is not None and alone else [])]
     drawn = None if alone else bootstrap
     if problem.kind == "segmentation":
@@ -92,15 +92,15 @@ def _segmentation(
     for position, metric in enumerate(metrics):
         resampled = None if drawn is None else mean_of_defined(drawn[:, :, position])
         over_classes = float(mean_of_defined(means[None, :, position])[0])
-        summary["overall"][metric.column] = _score(over_classes, resampled, bootstrap)
+        summary["overall"][metric.column] = score(over_classes, resampled, bootstrap)
     summary["classes"] = {}
     for number, name in enumerate(problem.foreground):
         found = Counter(str(row["status"]) for row in rows if row["class"] == name)
         entry: dict[str, Any] = {"cases": found.total(), **{status: found[status] for status in STATUSES}}
         for position, metric in enumerate(metrics):
             resampled = None if drawn is None else drawn[:, number, position]
-            score = _score(float(means[number, position]), resampled, bootstrap)
-            entry[metric.column] = {**score, **_spread(values[:, number, position])}
+            found_score = score(float(means[number, position]), resampled, bootstrap)
+            entry[metric.column] = {**found_score, **_spread(values[:, number, position])}
         if any(found[status] for status in NOT_IN_TRUTH):
             entry["where_present"] = _where_present(rows, name, metrics)
         summary["classes"][name] = entry
@@ -166,29 +166,22 @@ def _classification(
     summary["overall"] = {}
     for metric in metrics:
         given = decisions if sees_decisions_only(metric, problem.classes) else probabilities
-        drawn: dict[str, Floats] = {}
-        if bootstrap is not None:
-            drawn = resampled_scores(
-                metric,
-                truth,
-                probabilities=given,
-                classes=problem.classes,
-                patients=[str(row["patient_id"]) for row in rows],
-                bootstrap=bootstrap,
-            )
-        for name, value in metric.score(truth, given, problem.classes).items():
+        scores = classifier_scores(
+            metric,
+            truth,
+            probabilities=given,
+            classes=problem.classes,
+            patients=[str(row["patient_id"]) for row in rows],
+            bootstrap=bootstrap,
+        )
+        for name, found in scores.items():
             if name in summary["overall"]:
                 raise ConfigError(f"metrics: two of them write '{name}'; rename the class or leave one of them out")
-            summary["overall"][name] = _score(value, drawn.get(name), bootstrap)
-            undefined = summary["overall"][name].get("resamples_undefined", 0)
-            if bootstrap is not None and undefined > UNSTABLE_SHARE * bootstrap.resamples:
-                summary["notes"].append(
-                    f"{name}: undefined in {undefined} of {bootstrap.resamples} resamples of so few patients, "
-                    "do not rely on its interval"
-                )
-            if np.isnan(value):
+            summary["overall"][name] = found
+            summary["notes"] += [note for note in [instability(name, found, bootstrap)] if note]
+            if found["value"] is None:
                 one_class = ONE_CLASS if np.count_nonzero(sizes) == 1 else CLASS_NEVER
-                summary["overall"][name]["note"] = f"undefined: {metric.undefined}" if metric.undefined else one_class
+                found["note"] = f"undefined: {metric.undefined}" if metric.undefined else one_class
     return summary
 
 
@@ -207,9 +200,11 @@ def _number(row: Row, column: str) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _described(bootstrap: Bootstrap) -> Summary:
+def _described(bootstrap: Bootstrap, problem: Problem) -> Summary:
+    resampled = "percentile" if bootstrap.method == "percentile" else "BCa"
+    closed = bootstrap.method == "auto" and problem.kind == "classification"
     return {
-        "method": "percentile bootstrap of patients",
+        "method": f"{resampled} bootstrap of patients" + (CLOSED if closed else ""),
         "level": bootstrap.level,
         "resamples": bootstrap.resamples,
         "seed": bootstrap.seed,
@@ -238,17 +233,6 @@ def _left_out(values: Floats, metrics: Sequence[CaseMetric]) -> list[str]:
         for metric, number in zip(metrics, missing, strict=True)
         if number
     ]
-
-
-def _score(value: float, resampled: Floats | None, bootstrap: Bootstrap | None) -> Summary:
-    """A value and its interval; None stands for what is undefined, as JSON has no NaN."""
-    if np.isnan(value):
-        return {"value": None, "low": None, "high": None}
-    interval = None if bootstrap is None or resampled is None else bootstrap.interval(resampled)
-    low, high = interval or (None, None)
-    score: Summary = {"value": value, "low": low, "high": high}
-    undefined = 0 if resampled is None else int(np.isnan(resampled).sum())
-    return {**score, "resamples_undefined": undefined} if undefined else score
 
 
 def _spread(values: Floats) -> Summary:

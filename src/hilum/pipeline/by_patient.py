@@ -63,5 +63,10 @@ def with_decisions(
 def _level(rows: Sequence[Row], restored: Restored) -> dict[str, Any]:
     """Every score by patient, from the rows of patients.csv."""
     named = [{"case_id": row["patient_id"], **row} for row in rows]
-    summary = summarise(named, restored.problem, metrics=restored.experiment.metrics)
+    summary = summarise(
+        named,
+        restored.problem,
+        metrics=restored.experiment.metrics,
+        bootstrap=restored.experiment.evaluate.bootstrap,
+    )
     return {key: summary[key] for key in PATIENT_LEVEL}

@@ -20,7 +20,7 @@ from hilum.run import Run
 from hilum.runtime import Runtime
 from hilum.training import checkpoint
 
-ADJUSTABLE = ("runtime.", "predict.", "decide.", "metrics", "data.source.", "data.cache", "data.memory_gb")
+ADJUSTABLE = ("runtime.", "predict.", "decide.", "evaluate.", "metrics", "data.source.", "data.cache", "data.memory_gb")
 """Keys that may be given another value when a trained network is used."""
 
 
