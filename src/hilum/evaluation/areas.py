@@ -102,7 +102,7 @@ def area_interval(positive: Flags, scores: Floats, owner: Indices, *, level: flo
 
 
 def model_variance(value: float, sizes: Floats) -> float:
-    """The variance of an area from `sizes` (2,) cases of each kind (Hanley and McNeil 1982; Newcombe 2006, method 5)."""
+    """The variance of an area by the `sizes` (2,) of both kinds (Hanley and McNeil 1982; Newcombe 2006, method 5)."""
     both = sizes.sum() / 2 - 1
     spread = value * (1 - value) * (1 + both * ((1 - value) / (2 - value) + value / (1 + value)))
     return float(spread / sizes.prod())

@@ -47,7 +47,7 @@ def classifier_scores(
     patients: Sequence[str],
     bootstrap: Bootstrap | None,
 ) -> dict[str, Score]:
-    """The scores of a metric by name, with their intervals: by a formula where there is one and the method is `auto`."""
+    """The scores of a metric by name, with intervals: by a formula where there is one and the method is `auto`."""
     values = metric.score(truth, probabilities, classes)
     if bootstrap is None:
         return {name: score(value, None, None) for name, value in values.items()}
