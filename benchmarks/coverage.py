@@ -3,9 +3,9 @@
 usage: coverage.py [COHORTS]    (1000 of each kind by default)
 
 Patients have 1 to 5 scans. Half of the patients are ill, and all scans of an ill patient are positive (`patient`), or
-half of the scans are positive, whoever's they are (`scan`). A score is the sum of what its patient has in all scans (65 %
-of the variance) and what the scan has alone; positive ones are higher by what gives the true area. Scores are normal,
-normal with twice the spread among positive ones, or exponential.
+half of the scans are positive, whoever's they are (`scan`). A score is the sum of what its patient has in all scans
+(65 % of the variance) and what the scan has alone; positive ones are higher by what gives the true area. Scores are
+normal, normal with twice the spread among positive ones, or exponential.
 """
 
 from __future__ import annotations

@@ -178,8 +178,8 @@ def section_faults(experiment: Experiment, problem: Problem) -> list[tuple[Locat
         *_loss_faults(experiment, problem),
         *_metric_faults(experiment, problem),
         *_monitor_faults(experiment),
-        *_predict_faults(experiment, problem),
-        *_decide_faults(experiment, problem),
+        *_own_faults("predict", experiment, problem),
+        *_own_faults("decide", experiment, problem),
     ]
 
 
@@ -205,6 +205,7 @@ def cohort_faults(experiment: Experiment, *, divide: bool = True) -> tuple[Cohor
                 problem.encode_class(label)
             except DataError as error:
                 faults.append((("task", "classes"), str(error)))
+    faults += experiment.evaluate.faults(cohort)
     try:
         if divide and not faults:
             experiment.data.split.assign(cohort.cases, labels=cohort.labels)
@@ -232,10 +233,9 @@ def _checked(experiment: Experiment, reading: Reading[Experiment]) -> Found:
         yield from _metric_faults(experiment, problem)
     if reading.knows(("metrics",), ("train", "monitor")):
         yield from _monitor_faults(experiment)
-    if reading.knows(("predict",)):
-        yield from _predict_faults(experiment, problem)
-    if reading.knows(("decide",)):
-        yield from _decide_faults(experiment, problem)
+    for name in ("predict", "decide"):
+        if reading.knows((name,)):
+            yield from _own_faults(name, experiment, problem)
 
 
 def _patch_faults(experiment: Experiment, problem: Problem) -> Found:
@@ -291,9 +291,6 @@ def _monitor_faults(experiment: Experiment) -> Found:
         yield where, f"{message}; expected train.monitor to be {able}"
 
 
-def _predict_faults(experiment: Experiment, problem: Problem) -> Found:
-    return ((("predict", *where), message) for where, message in experiment.predict.faults(problem))
-
-
-def _decide_faults(experiment: Experiment, problem: Problem) -> Found:
-    return ((("decide", *where), message) for where, message in experiment.decide.faults(problem))
+def _own_faults(name: str, experiment: Experiment, problem: Problem) -> Found:
+    """What a section itself finds that does not suit the problem."""
+    return (((name, *where), message) for where, message in getattr(experiment, name).faults(problem))

@@ -171,11 +171,11 @@ class Run:
         """Put the summary of a part beside those of the other parts."""
         self.write_json(self.summary, {**self.read_json(self.summary), part: summary})
 
-    def record_test_look(self, *, config_sha256: str, checkpoint_sha256: str, scores: Mapping[str, float]) -> int:
-        """Write a look at the test part into the ledger; gives how many there have been."""
+    def record_look(self, part: str, *, config_sha256: str, checkpoint_sha256: str, scores: Mapping[str, float]) -> int:
+        """Write a look at the test part, or at other data, into the ledger; gives how many there have been at these."""
         return record_look(
             self.folder / LEDGER_NAME,
-            "test",
+            part,
             config_sha256=config_sha256,
             checkpoint_sha256=checkpoint_sha256,
             scores=scores,

@@ -15,8 +15,10 @@ VERBS = {
     "check": "find everything wrong with a configuration and its data; trains nothing",
     "split": "show, draw or write who is in train, val and test; trains nothing",
     "train": "train one run, or continue one with --resume; never scores the test part",
+    "crossval": "train and score all folds, and pool the patients of all; continues by itself",
     "sweep": "train many settings of one experiment and compare them on the validation part; continues by itself",
     "evaluate": "score a run's patients: one row a case, then means with intervals",
+    "compare": "compare runs or cross-validations on the same patients: differences with intervals, tests, a ranking",
     "predict": "predict a file, a folder or a manifest on each input's own grid",
     "list": "what can be written into a configuration",
     "doctor": "what this machine can do: versions, devices, memory, and the prepared cases on its disk",
@@ -61,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.verb is None:
         parser.print_help()
         return 2
-    if parsed.verb != "train" and os.environ.get("WORLD_SIZE", "1") != "1":
-        parser.error(f"only `train` works on several processes: run `hilum {parsed.verb}` without torchrun")
+    if parsed.verb not in ("train", "crossval") and os.environ.get("WORLD_SIZE", "1") != "1":
+        parser.error(f"only `train` and `crossval` work under torchrun: run `hilum {parsed.verb}` without it")
     return _guarded(parsed)
 
 

@@ -107,17 +107,22 @@ def bca_tails(tails: Floats, value: float, *, drawn: Floats, left_out: Floats) -
 
 def resampled_means(values: Floats, patients: Sequence[str], bootstrap: Bootstrap) -> Floats:
     """Means (1 + R + G, ...) over the cases of `values` (N, ...) in each weighting; NaN values are left out."""
-    owner, num_patients = owners(patients)
-    flat = values.reshape(len(values), -1)
-    defined = ~np.isnan(flat)
-    sums, sizes = np.zeros((2, num_patients, flat.shape[1]))
-    np.add.at(sums, owner, np.where(defined, flat, 0))
-    np.add.at(sizes, owner, defined)
+    sums, sizes = (part.reshape(len(part), -1) for part in patient_sums(values, patients))
     pieces = []
-    for weights in bootstrap.weightings(num_patients, max(1, CHUNK_WEIGHTS // num_patients)):
+    for weights in bootstrap.weightings(len(sums), max(1, CHUNK_WEIGHTS // len(sums))):
         total, size = weights @ sums, weights @ sizes
         pieces.append(np.divide(total, size, out=np.full_like(total, np.nan), where=size > 0))
     return np.concatenate(pieces).reshape(-1, *values.shape[1:])
+
+
+def patient_sums(values: Floats, patients: Sequence[str]) -> tuple[Floats, Floats]:
+    """Sums (P, ...) of the values (N, ...) of each patient's cases, and how many there are; NaN values are left out."""
+    owner, num_patients = owners(patients)
+    defined = ~np.isnan(values)
+    sums, sizes = np.zeros((2, num_patients, *values.shape[1:]))
+    np.add.at(sums, owner, np.where(defined, values, 0))
+    np.add.at(sizes, owner, defined)
+    return sums, sizes
 
 
 def resampled_scores(

@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, NonNegativeInt
 
-from hilum.data.splits.strata import ColumnConfig
+from hilum.case import Cohort
+from hilum.data.splits.strata import ColumnConfig, values_of
+from hilum.errors import SplitError
 from hilum.evaluation.intervals import Bootstrap, Method
 from hilum.settings import Settings
 
@@ -34,6 +36,14 @@ class EvaluateConfig(Settings):
     by: Columns = ()
     """Columns of the data, such as site or sex, whose values are scored as groups of their own; `label` is the class. A
     column of many numbers needs `{column: age, bins: 4}`."""
+
+    def faults(self, cohort: Cohort) -> list[tuple[tuple[str | int, ...], str]]:
+        """What is wrong with `by` for this cohort, with its place in the configuration."""
+        try:
+            values_of(cohort.cases, cohort.labels, self.by)
+        except SplitError as error:
+            return [(("evaluate", "by"), str(error).removeprefix("stratify: "))]
+        return []
 
     @property
     def bootstrap(self) -> Bootstrap:

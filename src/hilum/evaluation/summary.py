@@ -80,7 +80,7 @@ def _segmentation(
     metrics: Sequence[CaseMetric],
     bootstrap: Bootstrap | None,
 ) -> Summary:
-    values, patients = _case_values(rows, problem, metrics)
+    values, patients = case_values(rows, problem, metrics)
     drawn = None if bootstrap is None else resampled_means(values, patients, bootstrap)
     units = sorted({str(row["unit"]) for row in rows})
     summary["unit"] = units[0] if len(units) == 1 else "mixed"
@@ -118,7 +118,7 @@ def _where_present(rows: Sequence[Row], name: str, metrics: Sequence[CaseMetric]
     return means
 
 
-def _case_values(rows: Sequence[Row], problem: Problem, metrics: Sequence[CaseMetric]) -> tuple[Floats, list[str]]:
+def case_values(rows: Sequence[Row], problem: Problem, metrics: Sequence[CaseMetric]) -> tuple[Floats, list[str]]:
     """Scores (N, classes, metrics), NaN where a row has none, and the patient of each of the N cases."""
     patients = {str(row["case_id"]): str(row["patient_id"]) for row in rows}
     place = {case: number for number, case in enumerate(patients)}

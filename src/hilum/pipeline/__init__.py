@@ -1,12 +1,28 @@
 """The road from a YAML file to labelled volumes; start reading in `training`."""
 
 from hilum.experiment import load
+from hilum.pipeline.comparing import compare
+from hilum.pipeline.crossval import crossval
 from hilum.pipeline.evaluation import evaluate
 from hilum.pipeline.prediction import predict
 from hilum.pipeline.preflight import check
 from hilum.pipeline.proposal.propose import new
+from hilum.pipeline.scoring import score_predictions
 from hilum.pipeline.splitting import split
 from hilum.pipeline.sweeping import sweep
 from hilum.pipeline.training import resume, train
 
-__all__ = ["check", "evaluate", "load", "new", "predict", "resume", "split", "sweep", "train"]
+__all__ = [
+    "check",
+    "compare",
+    "crossval",
+    "evaluate",
+    "load",
+    "new",
+    "predict",
+    "resume",
+    "score_predictions",
+    "split",
+    "sweep",
+    "train",
+]
