@@ -88,7 +88,7 @@ def test_delong_is_the_textbook_test() -> None:
 
 
 def test_delong_holds_its_level_where_scans_of_a_patient_are_alike() -> None:
-    """Two scores of equal worth, each patient with the same luck in all scans: 5 % of the tests may see a difference."""
+    """Two scores of equal worth, each patient with the same luck in all scans: 5 % of tests may see a difference."""
     rng = np.random.default_rng(0)
     rejected = np.zeros(2)
     for _ in range(300):

@@ -10,9 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from tests.journeys.conftest import Hilum, hilum, read_csv, read_json, write_csv
+from tests.journeys.conftest import Hilum, read_csv, read_json, write_csv
 
-__all__ = ["hilum"]
 SHAPE = (6, 6, 4)
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
 
