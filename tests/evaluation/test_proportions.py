@@ -50,7 +50,7 @@ def test_it_covers_the_truth_where_scans_of_a_patient_are_alike() -> None:
     covered = np.zeros(2)
     for _ in range(400):
         trials = rng.integers(1, 6, 40).astype(float)
-        chance = rng.beta(1.6, 0.4, 40)  # on average 0.8, and much alike within a patient
+        chance = rng.beta(0.8, 0.2, 40)  # on average 0.8, and much alike within a patient
         hits = rng.binomial(trials.astype(int), chance).astype(float)
         ends = clustered_wilson(hits, trials, level=0.95), wilson(hits.sum(), trials.sum(), level=0.95)
         covered += [low <= 0.8 <= high for low, high in (end or (1, 0) for end in ends)]

@@ -17,7 +17,7 @@ VERBS = {
     "train": "train one run, or continue one with --resume; never scores the test part",
     "crossval": "train and score all folds, and pool the patients of all; continues by itself",
     "sweep": "train many settings of one experiment and compare them on the validation part; continues by itself",
-    "evaluate": "score a run's patients: one row a case, then means with intervals",
+    "evaluate": "score a run's patients, other data or another tool's outputs: a row a case, then means with intervals",
     "compare": "compare runs or cross-validations on the same patients: differences with intervals, tests, a ranking",
     "predict": "predict a file, a folder or a manifest on each input's own grid",
     "list": "what can be written into a configuration",

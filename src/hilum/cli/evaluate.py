@@ -46,19 +46,25 @@ def run(arguments: argparse.Namespace) -> int:
         _score(arguments)
         return 0
     given = [f"--{name}" for name in ONLY_FOR_OUTPUTS if getattr(arguments, name) is not None]
-    if arguments.run is None or given:
+    words = _words(arguments)
+    if given or not words or ("=" in words[0] and not Path(words[0]).exists()):
         what = f"{given[0]} needs --predictions" if given else "received neither a run nor --predictions"
         raise ConfigError(f"{what}: hilum evaluate RUN, or hilum evaluate --predictions DIR --labels DIR")
     from hilum.pipeline.evaluation import evaluate
 
     evaluate(
-        Path(arguments.run),
+        Path(words[0]),
         part=arguments.part,
         data=arguments.data,
-        overrides=arguments.overrides,
+        overrides=words[1:],
         rehash=arguments.rehash,
     )
     return 0
+
+
+def _words(arguments: argparse.Namespace) -> list[str]:
+    """What stands there without an option, in its order: argparse may take a run after an option for an override."""
+    return [word for word in (arguments.run, *arguments.overrides) if word is not None]
 
 
 def _score(arguments: argparse.Namespace) -> None:
@@ -66,7 +72,7 @@ def _score(arguments: argparse.Namespace) -> None:
     from hilum.errors import ConfigError
     from hilum.pipeline.scoring import Outputs, score_predictions
 
-    overrides = [word for word in (arguments.run, *arguments.overrides) if word is not None]
+    overrides = _words(arguments)
     if arguments.labels is None:
         raise ConfigError("--predictions needs the truth too: --labels DIR")
     if any("=" not in word for word in overrides) or arguments.part or arguments.data:

@@ -88,16 +88,16 @@ def _differences(
     key: Key, methods: Methods, pairs: Sequence[tuple[str, str]], bootstrap: Bootstrap
 ) -> list[Difference]:
     """One line for each pair, with the p-values corrected for how many pairs there are."""
-    lines, tests = list[Difference](), list[tuple[str, float | None]]()
+    lines: list[Difference] = []
     for a, b in pairs:
         ours, theirs = (_mean([run.values[key] for run in methods[name]]) for name in (a, b))
         gap = ours - theirs
         ends = bootstrap.interval(gap) or (None, None)
         test, p = _tested(key, methods[a], methods[b], gap=bootstrap.drawn(gap))
-        values = [None if np.isnan(each[0]) else float(each[0]) for each in (ours, theirs, gap)]
-        tests.append((test, p if values[2] is not None else None))
-        lines.append(Difference(key.score, key.structure, a, b, *values, *ends, *tests[-1]))
-    corrected = holm([p for _, p in tests])
+        one, other, less = (None if np.isnan(each[0]) else float(each[0]) for each in (ours, theirs, gap))
+        p = None if less is None else p
+        lines.append(Difference(key.score, key.structure, a, b, one, other, less, *ends, test, p))
+    corrected = holm([line.p for line in lines])
     return [_judged(line, p, key.better, bootstrap.level) for line, p in zip(lines, corrected, strict=True)]
 
 

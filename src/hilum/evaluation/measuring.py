@@ -77,7 +77,8 @@ def _segmenter(side: Scored, values: Floats, patients: Sequence[str], bootstrap:
     means = resampled_means(values, patients, bootstrap)
     sums, sizes = patient_sums(values, patients)
     each = ratio(sums, sizes)
-    found, by_patient = dict[Key, "Floats"](), dict[Key, "Floats"]()
+    found: dict[Key, Floats] = {}
+    by_patient: dict[Key, Floats] = {}
     for position, metric in enumerate(side.metrics):
         better = metric.better if metric.ranks else None
         whole = Key(metric.column, metric.column, OVER_CLASSES, better)

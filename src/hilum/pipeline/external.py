@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hilum.yaml_text import Document
 Say = Callable[[str], None]
 PART = "external"
 """What stands in the column `part` of such rows."""
+TAKE_OUT = "take the case out: an external validation is about patients whom the network has not seen"
 
 
 def evaluate_external(run: Run, file: Path, *, overrides: Sequence[str] = (), say: Say = print) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def _refuse_seen(run: Run, cohort: Cohort, *, cache: Path | None) -> list[str]:
     findings = seen_before(cohort.cases, seen, cache=cache)
     same = [finding for finding in findings if finding.received.startswith("the voxels")]
     if same:
-        raise DataError(same)
+        raise DataError([replace(finding, fix=TAKE_OUT) for finding in same])
     if not findings:
         return []
     return [f"{len(findings)} cases have ids that the run's own data have too; their images are others"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from hilum.case import ImageRef, natural_order
 from hilum.errors import DataError, Finding, nearest, number_of
@@ -125,7 +126,7 @@ def _rows_of(
     )
 
 
-def _numbers(row: dict[str, str], columns: Sequence[str], file: Path) -> np.ndarray:
+def _numbers(row: dict[str, str], columns: Sequence[str], file: Path) -> npt.NDArray[np.float64]:
     try:
         return np.array([float(row[column]) for column in columns])
     except ValueError:

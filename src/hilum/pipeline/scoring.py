@@ -47,6 +47,12 @@ class Outputs:
     patients: Path | None = None
     subset: bool = False
 
+    @property
+    def scores(self) -> Path:
+        """The folder that scores go to by default."""
+        name = self.predictions.name if self.predictions.is_dir() else self.predictions.stem
+        return self.predictions.with_name(f"{name}-scores")
+
     def patient_of(self, names: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
         """The patient of each case, and what has to be said of them."""
         config = PatientsConfig(table=self.patients) if self.patients else PatientsConfig(each_case=True)
@@ -66,7 +72,7 @@ def score_predictions(
     By default that is PREDICTIONS-scores beside the predictions; `hilum compare` takes it like a run. Raises DataError
     for predictions that are missing, too many, on another grid, or hold values of no class.
     """
-    folder = folder or outputs.predictions.with_name(f"{outputs.predictions.stem}-scores")
+    folder = folder or outputs.scores
     home = Run(folder)
     if home.cases.exists() and not overwrite:
         raise ConfigError(f"{home.cases} exists already: replace it with --overwrite, or name another folder with -o")
