@@ -161,7 +161,9 @@ def _at_work(folder: Path, folds: Sequence[Fold], *, overwrite: bool) -> Iterato
         raise ConfigError(
             f"the folder {folder} cannot be written: {error.strerror}; choose another with runs=FOLDER"
         ) from error
-    if overwrite and runs_on_main_rank():
+    if overwrite and _ranks() > 1:
+        raise ConfigError("--overwrite: remove the folds without torchrun first, by the same command with --folds 0")
+    if overwrite:
         with taken(beside) as free:
             if not free:
                 raise ConfigError(f"--overwrite: another process works on {folder}: stop it first")
@@ -227,12 +229,16 @@ def _flat(data: Any, key: str = "") -> dict[str, Any]:
 
 def _work(file: Path, folds: Sequence[Fold], part: Part, *, say: Say) -> None:
     """Train and score the folds, those that no other process is at, until none is left that could be taken."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # several ranks train each fold together, in the same order
+    if _ranks() > 1:  # they train each fold together, in the same order
         for fold in folds:
             _run(file, fold, part, say=say)
         return
     while any(_taken(file, fold, part, say=say) for fold in folds):
         pass
+
+
+def _ranks() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _taken(file: Path, fold: Fold, part: Part, *, say: Say) -> bool:
