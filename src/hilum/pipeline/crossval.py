@@ -162,7 +162,7 @@ def _at_work(folder: Path, folds: Sequence[Fold], *, overwrite: bool) -> Iterato
             f"the folder {folder} cannot be written: {error.strerror}; choose another with runs=FOLDER"
         ) from error
     if overwrite and _ranks() > 1:
-        raise ConfigError("--overwrite: remove the folds without torchrun first, by the same command with --folds 0")
+        raise ConfigError(f"--overwrite: not under torchrun: remove {folder} yourself, or take another name (name=...)")
     if overwrite:
         with taken(beside) as free:
             if not free:
