@@ -29,7 +29,7 @@ def _head(summary: Mapping[str, Any]) -> str:
         return head
     return (
         f"{head}; in brackets {interval['level']:.0%} intervals from {interval['resamples']} resamples of the patients"
-        + ("" if "; " not in interval["method"] else ", or by formula: summary.json says which")
+        + ("" if "; " not in interval.get("method", "") else ", or by formula: summary.json says which")
     )
 
 
