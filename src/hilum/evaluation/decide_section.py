@@ -73,7 +73,9 @@ class DecideConfig(Settings):
         elif self.positive is not None and not needing:
             yield ("positive",), "nothing in this section depends on it: remove it, or ask for an operating point"
         elif self.positive is None and needing and len(problem.classes) > 2:
-            message = f"is required by {needing[0]}: one of {', '.join(problem.classes)}, decided against the rest"
+            message = (
+                f"positive is required by {needing[0]}: one of {', '.join(problem.classes)}, decided against the rest"
+            )
             yield ("positive",), message
 
     @property
