@@ -48,7 +48,7 @@ def test_it_is_the_minimum_that_the_authors_find() -> None:
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    assert fit_temperature(logits, truth) == pytest.approx(float(temperature), rel=1e-6)
+    assert fit_temperature(logits, truth) == pytest.approx(temperature.item(), rel=1e-6)
 
 
 def test_it_finds_how_much_too_sure_a_network_is() -> None:

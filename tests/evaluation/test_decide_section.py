@@ -68,9 +68,9 @@ def test_what_fits(tmp_path: Path, classes: str, decide: str) -> None:
         (TWO, "{patient: {aggregate: noisyor}}", "decide.patient.aggregate.kind", "did you mean 'noisy_or'?"),
         (TWO, "{patient: {labels: all}}", "decide.patient.labels", "'same', 'any' or 'majority'"),
         (TWO, "{patient: {aggregate: {kind: top_k, k: 0}}}", "decide.patient.aggregate.k", "received 0"),
-        (THREE, "{operating_point: youden}", "decide.positive", "is required by operating_point: one of normal, mild"),
-        (THREE, "{patient: {aggregate: max}}", "decide.positive", "is required by patient.aggregate"),
-        (THREE, "{patient: {labels: any}}", "decide.positive", "is required by patient.labels"),
+        (THREE, "{operating_point: youden}", "decide", "positive is required by operating_point: one of normal, mild"),
+        (THREE, "{patient: {aggregate: max}}", "decide", "positive is required by patient.aggregate"),
+        (THREE, "{patient: {labels: any}}", "decide", "positive is required by patient.labels"),
     ],
 )
 def test_what_does_not_fit_a_classification(tmp_path: Path, classes: str, decide: str, field: str, words: str) -> None:

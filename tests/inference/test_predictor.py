@@ -241,4 +241,6 @@ def test_a_temperature_changes_how_sure_a_segmentation_is_and_not_what_it_says()
     before = plain.probabilities(image).tensor.clone()
     after = replace(plain, temperature=3.0).probabilities(image).tensor
     assert torch.allclose(after, (before.log() / 3).softmax(0), atol=1e-5)
-    assert torch.equal(after.argmax(0), before.argmax(0))
+    first, second = before.topk(2, dim=0).values
+    clear = first - second > 1e-5  # nobody leads in the middle
+    assert torch.equal(after.argmax(0)[clear], before.argmax(0)[clear])

@@ -20,7 +20,7 @@ Labels = Literal["same", "any", "majority"]
 class PatientConfig(Settings):
     """Scores and decisions by patient, from those of the patient's cases."""
 
-    aggregate: AggregateConfig = Field(default="mean", validate_default=True)  # type: ignore[assignment] # the kind
+    aggregate: AggregateConfig = Field(default="mean", validate_default=True)
     """How the probabilities of the cases are put together."""
     labels: Labels = "same"
     """The true class of a patient. same: all cases have it, anything else is an error. any: the positive class, if a
@@ -34,9 +34,9 @@ class DecideConfig(Settings):
     """The class that a threshold decides about, against the rest; by default the second of two."""
     calibrate: bool = False
     """Fit a temperature to the validation part after training, and divide all logits by it from then on."""
-    operating_point: OperatingPointConfig = Field(default="argmax", validate_default=True)  # type: ignore[assignment]
+    operating_point: OperatingPointConfig = Field(default="argmax", validate_default=True)
     """How a class is decided on; every kind but argmax has its threshold chosen on the validation part."""
-    slices: AggregateConfig = Field(default="mean", validate_default=True)  # type: ignore[assignment] # the kind
+    slices: AggregateConfig = Field(default="mean", validate_default=True)
     """How the probabilities of the slices of a volume are put together, for a 2D network."""
     patient: PatientConfig | None = None
     """Scores and decisions by patient too; without it, of cases only."""
@@ -73,7 +73,9 @@ class DecideConfig(Settings):
         elif self.positive is not None and not needing:
             yield ("positive",), "nothing in this section depends on it: remove it, or ask for an operating point"
         elif self.positive is None and needing and len(problem.classes) > 2:
-            message = f"is required by {needing[0]}: one of {', '.join(problem.classes)}, decided against the rest"
+            message = (
+                f"positive is required by {needing[0]}: one of {', '.join(problem.classes)}, decided against the rest"
+            )
             yield ("positive",), message
 
     @property

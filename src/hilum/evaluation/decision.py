@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PREDICTED, THRESHOLD = "predicted", "threshold"
 """The columns of a decision; the second only where a threshold decides."""
-PROBED = 64
+PROBED = 256
 """Random cases that show whether a metric looks at more than the decisions."""
 
 
@@ -107,8 +107,8 @@ def sees_decisions_only(metric: CohortMetric, classes: Sequence[str]) -> bool:
     """
     number = len(classes)
     rng = generator(0, 0, 0, "evaluation.sees_decisions_only")
-    truth = rng.integers(0, number, PROBED * number)
-    probabilities = rng.dirichlet(np.ones(number), len(truth))
+    truth = rng.integers(0, number, PROBED)
+    probabilities = rng.dirichlet(np.ones(number), PROBED)
     certain = np.eye(number)[probabilities.argmax(axis=1)]
     before, after = (metric.score(truth, given, classes) for given in (probabilities, certain))
     return np.array_equal(list(before.values()), list(after.values()), equal_nan=True)

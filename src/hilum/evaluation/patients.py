@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from hilum.evaluation.decide_section import DecideConfig, Labels
     from hilum.problem import Problem
 
-KEPT = ("part", "truth")
-"""Columns of a patient's cases that the patient's row has too, where they have them."""
-
 
 def patient_rows(
     rows: Iterable[Mapping[str, Any]], problem: Problem, *, decide: DecideConfig, point: OperatingPoint | None = None
@@ -34,12 +31,16 @@ def patient_rows(
     for row in rows:
         by_patient.setdefault(str(row["patient_id"]), []).append(row)
     columns = [f"{PROBABILITY_PREFIX}{name}" for name in problem.classes]
-    found = []
+    found: list[dict[str, Any]] = []
     for patient, own in by_patient.items():
         probabilities = np.array([[row[column] for column in columns] for row in own], dtype=np.float64)
         combined = decide.patient.aggregate.combined(probabilities, problem.classes.index(positive))
-        row = {"patient_id": patient, **{key: own[0][key] for key in KEPT if key in own[0]}, "cases": len(own)}
-        if "truth" in row:
+        row: dict[str, Any] = {
+            "patient_id": patient,
+            **({"part": own[0]["part"]} if "part" in own[0] else {}),
+            "cases": len(own),
+        }
+        if "truth" in own[0]:
             labels = [str(each["truth"]) for each in own]
             row["truth"] = patient_truth(patient, labels, rule=decide.patient.labels, positive=positive)
         row |= dict(zip(columns, combined.tolist(), strict=True))

@@ -33,7 +33,8 @@ def wilson(share: float, size: float) -> tuple[float, float]:
     spread = Z95**2 / size
     middle = share + spread / 2
     half = Z95 * math.sqrt(share * (1 - share) / size + spread / (4 * size))
-    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
+    low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
+    return max(0.0, min(low, share)), min(1.0, max(high, share))  # rounding aside, it holds the share
 
 
 def reliability_curve(happened: npt.NDArray[np.bool_], claimed: Floats, patients: Sequence[str]) -> Curve:

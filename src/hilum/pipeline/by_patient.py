@@ -24,7 +24,9 @@ PATIENT_LEVEL = ("patients", "interval", "notes", "overall", "classes", "confusi
 def decided_rows(rows: Sequence[Row], restored: Restored) -> list[Row]:
     """The rows of cases with `predicted` and `threshold` as the run's operating point says; unchanged without one."""
     point = restored.decision.of_cases
-    return list(rows) if point is None else [decided(row, point, restored.problem.classes) for row in rows]
+    if point is None:
+        return list(rows)
+    return [decided(row, point, restored.problem.classes) for row in rows]
 
 
 def patients_of(rows: Sequence[Mapping[str, Any]], restored: Restored) -> list[dict[str, Any]]:
@@ -43,21 +45,21 @@ def with_decisions(
     Writes patients.csv and the reliability diagram of a classification into the run. Raises DataError where the true
     classes of a patient's cases do not agree.
     """
-    summary, decide = dict(summary), restored.experiment.decide
+    told, decide = dict(summary), restored.experiment.decide
     if restored.decision.facts:
-        summary["chosen_on_validation"] = dict(restored.decision.facts)
+        told["chosen_on_validation"] = dict(restored.decision.facts)
     if restored.problem.kind != "classification":
-        return summary
-    summary["reliability"] = reliability_of_rows(rows, restored.problem)
-    reliability_diagram({part: summary["reliability"]}, run.folder / f"reliability_{part}.png")
-    if decide.patient is None and summary["patients"] < summary["cases"]:
-        many = f"{number_of(summary['cases'], 'case')} of {number_of(summary['patients'], 'patient')}"
-        summary["notes"] = [*summary["notes"], f"{many}, each case counts; decide.patient scores patients as well"]
+        return told
+    told["reliability"] = reliability_of_rows(rows, restored.problem)
+    reliability_diagram({part: told["reliability"]}, run.folder / f"reliability_{part}.png")
+    if decide.patient is None and told["patients"] < told["cases"]:
+        many = f"{number_of(told['cases'], 'case')} of {number_of(told['patients'], 'patient')}"
+        told["notes"] = [*told["notes"], f"{many}, each case counts; decide.patient scores patients as well"]
     if decide.patient is None:
-        return summary
+        return told
     run.write_rows(patients_of(rows, restored), part, table=run.patients)
     settings = decide.patient.model_dump(mode="json")
-    return {**summary, "patient_level": settings | _level(run.read_rows(part, table=run.patients), restored)}
+    return {**told, "patient_level": settings | _level(run.read_rows(part, table=run.patients), restored)}
 
 
 def _level(rows: Sequence[Row], restored: Restored) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def chosen(outputs: Sequence[Output], problem: Problem, decide: DecideConfig) ->
     raw = torch.from_numpy(np.concatenate([output.probabilities for output in outputs]))
     temperature, note = 1.0, ""
     if decide.calibrate:
-        logits = evidence(raw, exclusive=True).double().numpy()
+        logits = evidence(raw.double(), exclusive=True).numpy()
         fitted = fit_temperature(logits, truth)
         temperature, note = (1.0, why_unfitted(logits, truth)) if fitted is None else (fitted, "")
     states = {"raw": raw, "calibrated": raw if temperature == 1 else tempered(raw, temperature, exclusive=True)}

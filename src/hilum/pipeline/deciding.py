@@ -38,11 +38,10 @@ def decision_of(run: Run, experiment: Experiment, weights_sha256: str) -> Decisi
 
 
 def _refuse_other_settings(run: Run, chosen: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise ConfigError unless what is wanted was chosen: a threshold goes with its probabilities, whole."""
+    """Raise ConfigError unless what is wanted was chosen, for the probabilities that it will be applied to."""
     threshold = wanted["operating_point"] != {"kind": "argmax"}
-    keys = [key for key in wanted if wanted[key] != chosen.get(key)] if threshold else []
-    if wanted["calibrate"] and not chosen["calibrate"]:
-        keys = ["calibrate", *(key for key in keys if key != "calibrate")]
+    bound = list(wanted) if threshold else ["calibrate", "slices"]  # without a threshold, a temperature is wanted
+    keys = [key for key in bound if wanted[key] != chosen.get(key)]
     if not keys:
         return
     settings = " ".join(f"decide.{key}=..." for key in keys)

@@ -56,6 +56,8 @@ def _counts(axes: Axes, states: Mapping[str, Curve]) -> None:
     for order, curve in enumerate(states.values()):
         look = line_look(order)["color"]
         widths = [each["high"] - each["low"] for each in curve]
-        fill = {"color": look, "alpha": 0.45} if not order else {"fill": False, "edgecolor": look, "linewidth": 1}
+        fill: dict[str, Any] = (
+            {"color": look, "alpha": 0.45} if not order else {"fill": False, "edgecolor": look, "linewidth": 1}
+        )
         axes.bar([each["low"] for each in curve], [each["cases"] for each in curve], width=widths, align="edge", **fill)
     axes.set_xlabel("probability", color=INK)
