@@ -1,6 +1,6 @@
 """Simulates cohorts, and prints how often 95 % intervals of the area under the ROC curve hold the true one.
 
-usage: coverage.py [COHORTS]    (1000 of each kind by default)
+usage: coverage.py [COHORTS] [BOOTSTRAPPED]    (1000 of each kind by default, the bootstraps in 200 of them)
 
 Patients have 1 to 5 scans. Half of the patients are ill, and all scans of an ill patient are positive (`patient`), or
 half of the scans are positive, whoever's they are (`scan`). A score is the sum of what its patient has in all scans
@@ -28,8 +28,8 @@ Ends = tuple[float, float] | None
 SHARED = 0.65
 PATIENTS = (20, 40, 200)
 AREAS = (0.8, 0.95)
-BOOTSTRAPPED = 300
-"""Cohorts in which the bootstraps are tried, which take long."""
+RESAMPLES = 500
+"""Resamples of the bootstraps, which take long."""
 
 
 def spread_out(normal: Floats, positive: npt.NDArray[np.bool_], true: float, shape: str) -> Floats:
@@ -55,9 +55,9 @@ def cohorts(count: int, patients: int, true: float, *, label: str, shape: str) -
         yield positive, spread_out(normal, positive, true, shape), owner
 
 
-def bootstrapped(positive: Floats, scores: Floats, owner: Floats, *, method: str) -> Ends:
+def by_bootstrap(positive: Floats, scores: Floats, owner: Floats, *, method: str) -> Ends:
     """The interval of a bootstrap that draws `owner`s."""
-    bootstrap = Bootstrap(1000, method=method)  # type: ignore[arg-type]
+    bootstrap = Bootstrap(RESAMPLES, method=method)  # type: ignore[arg-type]
     values = resampled_scores(
         AurocMetric(),
         positive.astype(np.int64),
@@ -77,15 +77,15 @@ def intervals(positive: Floats, scores: Floats, owner: Floats, *, slow: bool) ->
         "its formula, scans as patients": area_interval(positive, scores, scans, level=0.95),
     }
     if slow:
-        found["BCa"] = bootstrapped(positive, scores, owner, method="bca")
-        found["percentile"] = bootstrapped(positive, scores, owner, method="percentile")
-        found["percentile, scans as patients"] = bootstrapped(positive, scores, scans, method="percentile")
+        found["BCa"] = by_bootstrap(positive, scores, owner, method="bca")
+        found["percentile"] = by_bootstrap(positive, scores, owner, method="percentile")
+        found["percentile, scans as patients"] = by_bootstrap(positive, scores, scans, method="percentile")
     return found
 
 
 def main() -> None:
     """Print a line for each kind of cohort."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    count, bootstrapped = (int(text) for text in (*sys.argv[1:], *("1000", "200")[len(sys.argv) - 1 :]))
     start = perf_counter()
     for shape in ("normal", "unequal", "exponential"):
         for label in ("patient", "scan"):
@@ -93,12 +93,12 @@ def main() -> None:
                 for patients in PATIENTS:
                     held: dict[str, list[bool]] = {}
                     for number, cohort in enumerate(cohorts(count, patients, true, label=label, shape=shape)):
-                        slow = shape == "normal" and number < BOOTSTRAPPED
+                        slow = shape == "normal" and number < bootstrapped
                         for name, ends in intervals(*cohort, slow=slow).items():
                             held.setdefault(name, []).append(ends is not None and ends[0] <= true <= ends[1])
                     said = "; ".join(f"{name} {np.mean(found):.1%}" for name, found in held.items())
                     print(f"{shape:11} labels by {label:7} area {true} {patients:3} patients: {said}", flush=True)
-    print(f"{count} cohorts each (bootstraps: {min(count, BOOTSTRAPPED)}), {perf_counter() - start:.0f} s")
+    print(f"{count} cohorts each (bootstraps: {min(count, bootstrapped)}), {perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":
