@@ -23,6 +23,9 @@ from hilum.evaluation.intervals import Bootstrap, resampled_scores
 from hilum.metrics.auroc import AurocMetric
 
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.int64]
+Cohort = tuple[Flags, Floats, Numbers]
 Ends = tuple[float, float] | None
 
 SHARED = 0.65
@@ -32,7 +35,7 @@ RESAMPLES = 500
 """Resamples of the bootstraps, which take long."""
 
 
-def spread_out(normal: Floats, positive: npt.NDArray[np.bool_], true: float, shape: str) -> Floats:
+def spread_out(normal: Floats, positive: Flags, true: float, shape: str) -> Floats:
     """Scores of a shape with a true area between scans of different patients, from standard normal values (N,)."""
     if shape == "exponential":  # with rates 1 and (1 - area) / area a positive score is higher with the chance `area`
         exponential: Floats = -np.log1p(-ndtr(normal).clip(0, 1 - 1e-16))
@@ -42,7 +45,7 @@ def spread_out(normal: Floats, positive: npt.NDArray[np.bool_], true: float, sha
     return np.where(positive, shift + wide * normal, normal)
 
 
-def cohorts(count: int, patients: int, true: float, *, label: str, shape: str) -> Iterator[tuple[Floats, ...]]:
+def cohorts(count: int, patients: int, true: float, *, label: str, shape: str) -> Iterator[Cohort]:
     """Positive scans, their scores and their patients' numbers, of `count` cohorts; always the same ones."""
     rng = np.random.default_rng(17)
     for _ in range(count):
@@ -55,7 +58,7 @@ def cohorts(count: int, patients: int, true: float, *, label: str, shape: str) -
         yield positive, spread_out(normal, positive, true, shape), owner
 
 
-def by_bootstrap(positive: Floats, scores: Floats, owner: Floats, *, method: str) -> Ends:
+def by_bootstrap(positive: Flags, scores: Floats, owner: Numbers, *, method: str) -> Ends:
     """The interval of a bootstrap that draws `owner`s."""
     bootstrap = Bootstrap(RESAMPLES, method=method)  # type: ignore[arg-type]
     values = resampled_scores(
@@ -69,7 +72,7 @@ def by_bootstrap(positive: Floats, scores: Floats, owner: Floats, *, method: str
     return bootstrap.interval(values["auroc"])
 
 
-def intervals(positive: Floats, scores: Floats, owner: Floats, *, slow: bool) -> dict[str, Ends]:
+def intervals(positive: Flags, scores: Floats, owner: Numbers, *, slow: bool) -> dict[str, Ends]:
     """The interval of each method."""
     scans = np.arange(len(owner))
     found = {

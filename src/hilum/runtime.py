@@ -228,10 +228,11 @@ def _meet(backend: str) -> None:
     """Wait for the other ranks, each time under another name: what an earlier group left behind would be taken for
     where they are now.
     """
+    from torch._C._distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
     store, rank, world = next(rendezvous("env://", timeout=PATIENCE))
-    named = torch.distributed.PrefixStore(f"hilum-{next(_MEETINGS)}", store)
+    named = PrefixStore(f"hilum-{next(_MEETINGS)}", store)
     torch.distributed.init_process_group(backend, store=named, rank=rank, world_size=world, timeout=PATIENCE)
 
 

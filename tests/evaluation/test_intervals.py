@@ -105,9 +105,9 @@ def test_many_patients_are_left_out_in_groups_with_the_same_acceleration(monkeyp
         bootstrap = Bootstrap(4000)
         means = resampled_means(values, patients, bootstrap)[:, 0]
         assert len(means) == 1 + 4000 + groups
-        ends.append(bootstrap.interval(means))
+        ends.append(np.array(bootstrap.interval(means)))
     plain = Bootstrap(4000, method="percentile")
-    moved = np.array(ends[0]) - np.array(plain.interval(resampled_means(values, patients, plain)[:, 0]))
+    moved = ends[0] - np.array(plain.interval(resampled_means(values, patients, plain)[:, 0]))
     assert (moved > 0).all()  # the long tail is above
     np.testing.assert_allclose(ends[1], ends[0], atol=float(np.abs(moved).max()) / 2)
 

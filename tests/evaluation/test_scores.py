@@ -27,7 +27,8 @@ PROBABILITIES = RNG.dirichlet(np.ones(3), len(OWNER)) * 0.6 + 0.4 * np.eye(3)[TR
 
 
 def scored(metric: Any, *, method: Any = "auto", two: bool = False) -> dict[str, dict[str, Any]]:
-    truth, given, names = TRUTH, PROBABILITIES, NAMES
+    truth, given = TRUTH, PROBABILITIES
+    names: tuple[str, ...] = NAMES
     if two:
         given = np.stack([given[:, 0] + given[:, 1], given[:, 2]], axis=1)
         truth, names = (truth == 2).astype(np.int64), ("rest", "c")

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hilum.training.interrupt import leaving_at_once
 
     with leaving_at_once():
-        from hilum.pipeline.crossval import crossval
+        from hilum.pipeline.crossvalidation import crossval
 
     folds = [word.strip() for word in arguments.folds.split(",") if word.strip()]
     crossval(arguments.config, arguments.overrides, folds=folds, overwrite=arguments.overwrite)

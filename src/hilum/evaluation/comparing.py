@@ -92,11 +92,11 @@ def _differences(
     for a, b in pairs:
         ours, theirs = (_mean([run.values[key] for run in methods[name]]) for name in (a, b))
         gap = ours - theirs
-        ends = bootstrap.interval(gap) or (None, None)
+        low, high = bootstrap.interval(gap) or (None, None)
         test, p = _tested(key, methods[a], methods[b], gap=bootstrap.drawn(gap))
         one, other, less = (None if np.isnan(each[0]) else float(each[0]) for each in (ours, theirs, gap))
         p = None if less is None else p
-        lines.append(Difference(key.score, key.structure, a, b, one, other, less, *ends, test, p))
+        lines.append(Difference(key.score, key.structure, a, b, one, other, less, low, high, test, p))
     corrected = holm([line.p for line in lines])
     return [_judged(line, p, key.better, bootstrap.level) for line, p in zip(lines, corrected, strict=True)]
 

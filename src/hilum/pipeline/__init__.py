@@ -2,7 +2,7 @@
 
 from hilum.experiment import load
 from hilum.pipeline.comparing import compare
-from hilum.pipeline.crossval import crossval
+from hilum.pipeline.crossvalidation import crossval
 from hilum.pipeline.evaluation import evaluate
 from hilum.pipeline.prediction import predict
 from hilum.pipeline.preflight import check

@@ -51,7 +51,7 @@ def pool(folder: Path, folds: Folds, part: str, *, experiment: Experiment, notes
 
 def _in_fold(row: Row, name: str) -> Row:
     """The row with the name of its fold after its part."""
-    result = {}
+    result: dict[str, Any] = {}
     for column, value in row.items():
         result |= {column: value, FOLD: name} if column == "part" else {column: value}
     return result

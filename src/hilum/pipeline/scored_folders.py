@@ -12,7 +12,7 @@ from hilum.evaluation.rows import Row, read_rows
 from hilum.evaluation.section import EvaluateConfig
 from hilum.experiment import load
 from hilum.metrics.base import MetricConfig
-from hilum.pipeline.crossval import is_crossval
+from hilum.pipeline.crossvalidation import is_crossval
 from hilum.pipeline.external_section import ScoringConfig
 from hilum.problem import Problem
 from hilum.registry import load_plugins

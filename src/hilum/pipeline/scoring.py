@@ -180,7 +180,7 @@ def _rows(outputs: Outputs, scoring: ScoringConfig, problem: Problem) -> tuple[l
         )
     names = sorted({str(row["case_id"]) for row in found.rows}, key=natural_order)
     patients, notes = outputs.patient_of(names)
-    rows = [{**row, "patient_id": patients[str(row["case_id"])]} for row in found.rows]
+    rows: list[Row] = [{**row, "patient_id": patients[str(row["case_id"])]} for row in found.rows]
     if found.patients and not outputs.patients:
         rows, notes = [{**row, "patient_id": found.patients[str(row["case_id"])]} for row in rows], ()
     said = [f"{number_of(len(found.unpredicted), 'label')} without a prediction left out"] if found.unpredicted else []
