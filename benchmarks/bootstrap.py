@@ -65,8 +65,8 @@ def main() -> None:
         metrics = [kinds("metrics")[kind]() for kind in wanted]
         for method in ("auto", "bca", "percentile"):
             start, busy = perf_counter(), process_time()
-            bootstrap = Bootstrap(RESAMPLES, method=method)  # type: ignore[arg-type]
-            summarise(rows, problem, metrics=metrics, bootstrap=bootstrap)
+            bootstrap = Bootstrap(RESAMPLES, method=method)
+            summarise(rows, problem, metrics=metrics, bootstrap=bootstrap)  # type: ignore[arg-type]
             seconds, cpu = perf_counter() - start, process_time() - busy
             verdict = "within" if seconds < LIMIT_S else "MORE THAN"
             print(f"{problem.kind:14} {method:10} {seconds:5.2f} s ({cpu:.2f} s of CPU), {verdict} {LIMIT_S:.0f} s")
