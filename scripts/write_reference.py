@@ -37,6 +37,8 @@ FAMILY_TITLES = {
     "losses": "`loss`",
     "metrics": "`metrics`, a list",
     "postprocess": "`predict.postprocess`, a list, or `auto`",
+    "operating_points": "`decide.operating_point`",
+    "aggregates": "`decide.patient.aggregate`",
     "optimizers": "`optimizer`",
     "schedules": "`schedule`",
 }

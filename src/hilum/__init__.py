@@ -6,12 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hilum.config import read
-    from hilum.pipeline import ExportOptions, check, evaluate, export, load, new, predict, resume, split, sweep, train
+    from hilum.pipeline import (
+        ExportOptions,
+        check,
+        compare,
+        crossval,
+        evaluate,
+        export,
+        load,
+        new,
+        predict,
+        resume,
+        score_predictions,
+        split,
+        sweep,
+        train,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
     "ExportOptions",
     "check",
+    "compare",
+    "crossval",
     "evaluate",
     "export",
     "load",
@@ -19,6 +36,7 @@ __all__ = [
     "predict",
     "read",
     "resume",
+    "score_predictions",
     "split",
     "sweep",
     "train",

@@ -15,6 +15,8 @@ from hilum.data.balance import unknown_structures
 from hilum.data.modalities import missing_faults
 from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, HilumError, nearest
+from hilum.evaluation.decide_section import DecideConfig
+from hilum.evaluation.section import EvaluateConfig
 from hilum.inference.section import PredictConfig
 from hilum.layers.presence import PresenceInput
 from hilum.losses.deep_supervision import DeepSupervision
@@ -73,6 +75,10 @@ class Experiment(Settings):
     """Device, precision and seed."""
     predict: PredictConfig = PredictConfig()
     """How whole images are predicted."""
+    decide: DecideConfig = DecideConfig()
+    """How probabilities become decisions, of a case and of a patient."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """How sure scores are said to be, and which groups are scored apart."""
     sweep: SweepConfig | None = None
     """The settings that `hilum sweep` tries."""
     plugins: tuple[Path, ...] = ()
@@ -99,8 +105,7 @@ class Experiment(Settings):
 
     def problem(self, channels: tuple[str, ...], shape: tuple[int, ...], slice_axis: int | None) -> Problem:
         """The problem for prepared images of this `shape`, sliced along an axis where it is two-dimensional."""
-        size = self._fixed_size()
-        dims = 3 if slice_axis is None else 2
+        size, dims = self._fixed_size(), 3 if slice_axis is None else 2
         if size is not None and len(size) > dims:
             size = tuple(n for axis, n in enumerate(size) if axis != slice_axis)
         if size is not None and len(size) < dims:
@@ -173,7 +178,8 @@ def section_faults(experiment: Experiment, problem: Problem) -> list[tuple[Locat
         *_loss_faults(experiment, problem),
         *_metric_faults(experiment, problem),
         *_monitor_faults(experiment),
-        *_predict_faults(experiment, problem),
+        *_own_faults("predict", experiment, problem),
+        *_own_faults("decide", experiment, problem),
     ]
 
 
@@ -199,6 +205,7 @@ def cohort_faults(experiment: Experiment, *, divide: bool = True) -> tuple[Cohor
                 problem.encode_class(label)
             except DataError as error:
                 faults.append((("task", "classes"), str(error)))
+    faults += experiment.evaluate.faults(cohort)
     try:
         if divide and not faults:
             experiment.data.split.assign(cohort.cases, labels=cohort.labels)
@@ -226,8 +233,9 @@ def _checked(experiment: Experiment, reading: Reading[Experiment]) -> Found:
         yield from _metric_faults(experiment, problem)
     if reading.knows(("metrics",), ("train", "monitor")):
         yield from _monitor_faults(experiment)
-    if reading.knows(("predict",)):
-        yield from _predict_faults(experiment, problem)
+    for name in ("predict", "decide"):
+        if reading.knows((name,)):
+            yield from _own_faults(name, experiment, problem)
 
 
 def _patch_faults(experiment: Experiment, problem: Problem) -> Found:
@@ -283,5 +291,6 @@ def _monitor_faults(experiment: Experiment) -> Found:
         yield where, f"{message}; expected train.monitor to be {able}"
 
 
-def _predict_faults(experiment: Experiment, problem: Problem) -> Found:
-    return ((("predict", *where), message) for where, message in experiment.predict.faults(problem))
+def _own_faults(name: str, experiment: Experiment, problem: Problem) -> Found:
+    """What a section itself finds that does not suit the problem."""
+    return (((name, *where), message) for where, message in getattr(experiment, name).faults(problem))

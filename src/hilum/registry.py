@@ -29,6 +29,8 @@ FAMILIES: dict[str, str] = {
     "losses": "hilum.losses",
     "metrics": "hilum.metrics",
     "postprocess": "hilum.inference.postprocess",
+    "operating_points": "hilum.evaluation.operating_points",
+    "aggregates": "hilum.evaluation.aggregates",
     "optimizers": "hilum.optim",
     "schedules": "hilum.optim",
 }

@@ -74,6 +74,16 @@ class Run:
         """The post-processing that was chosen on the validation patients, and what else was tried."""
         return self.folder / "postprocess.json"
 
+    @property
+    def calibration(self) -> Path:
+        """The temperature and the operating points that were chosen on the validation patients."""
+        return self.folder / "calibration.json"
+
+    @property
+    def patients(self) -> Path:
+        """One row a patient of a classification, made from the rows of the patient's cases."""
+        return self.folder / "patients.csv"
+
     def checkpoint(self, name: str) -> Path:
         """The checkpoint `best`, `last` or `previous`."""
         return self.folder / "checkpoints" / f"{name}.pt"
@@ -133,38 +143,39 @@ class Run:
         before = self.checkpoint("previous") if name == "last" else None
         checkpoint.save(self.checkpoint(name), tensors=tensors, facts=facts, before=before)
 
-    def write_rows(self, rows: Sequence[Row], part: str) -> None:
-        """Put the rows of a part into the table of cases, in place of earlier ones of the same part."""
-        if rows:
-            self.refuse_other_columns(rows[0], part)
-        write_rows(self.cases, [*self._rows_of_others(part), *rows])
+    def forget_calibration(self) -> None:
+        """Remove what was chosen for other weights or settings."""
+        self.calibration.unlink(missing_ok=True)
 
-    def refuse_other_columns(self, row: Row, part: str) -> None:
+    def write_rows(self, rows: Sequence[Row], part: str, *, table: Path | None = None) -> None:
+        """Put the rows of a part into a table, by default that of cases, in place of earlier ones of the same part."""
+        if rows:
+            self.refuse_other_columns(rows[0], part, table=table)
+        write_rows(table or self.cases, [*_rows_of_others(table or self.cases, part), *rows])
+
+    def refuse_other_columns(self, row: Row, part: str, *, table: Path | None = None) -> None:
         """Raise ConfigError where the table holds another part with other columns than `row`."""
-        kept = self._rows_of_others(part)
+        kept = _rows_of_others(table or self.cases, part)
         if kept and list(kept[0]) != list(row):
             other = ", ".join(sorted({str(kept_row["part"]) for kept_row in kept}))
             raise ConfigError(
-                f"{self.cases} holds the part {other} scored with other metrics: "
+                f"{table or self.cases} holds the part {other} scored with other metrics or another operating point: "
                 "score it again with these, or move the file away"
             )
 
-    def _rows_of_others(self, part: str) -> list[Row]:
-        return [row for row in read_rows(self.cases) if row["part"] != part] if self.cases.exists() else []
-
-    def read_rows(self, part: str) -> list[Row]:
-        """The rows of a part in the table of cases."""
-        return [row for row in read_rows(self.cases) if row["part"] == part]
+    def read_rows(self, part: str, *, table: Path | None = None) -> list[Row]:
+        """The rows of a part in a table, by default that of cases."""
+        return [row for row in read_rows(table or self.cases) if row["part"] == part]
 
     def write_summary(self, summary: Mapping[str, Any], part: str) -> None:
         """Put the summary of a part beside those of the other parts."""
         self.write_json(self.summary, {**self.read_json(self.summary), part: summary})
 
-    def record_test_look(self, *, config_sha256: str, checkpoint_sha256: str, scores: Mapping[str, float]) -> int:
-        """Write a look at the test part into the ledger; gives how many there have been."""
+    def record_look(self, part: str, *, config_sha256: str, checkpoint_sha256: str, scores: Mapping[str, float]) -> int:
+        """Write a look at the test part, or at other data, into the ledger; gives how many there have been at these."""
         return record_look(
             self.folder / LEDGER_NAME,
-            "test",
+            part,
             config_sha256=config_sha256,
             checkpoint_sha256=checkpoint_sha256,
             scores=scores,
@@ -263,6 +274,10 @@ def open_run(folder: Path) -> Run:
             f"{folder} is not a run folder: {missing}{hint}" + (f"; did you mean '{close}'?" if close else "")
         )
     return run
+
+
+def _rows_of_others(table: Path, part: str) -> list[Row]:
+    return [row for row in read_rows(table) if row["part"] != part] if table.exists() else []
 
 
 def write_text(file: Path, text: str) -> None:

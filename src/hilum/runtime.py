@@ -1,5 +1,6 @@
 """What a run is computed on: device, precision, determinism and the ranks of several processes."""
 
+import itertools
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -24,6 +25,8 @@ Item = TypeVar("Item")
 
 PATIENCE = timedelta(days=2)
 """How long a rank waits for another: the main one may prepare a large cohort while the others have nothing to do."""
+_MEETINGS = itertools.count()
+"""Numbers the groups of ranks, one a run: the folds of a cross-validation each have their own."""
 
 
 class RuntimeConfig(Settings):
@@ -63,7 +66,7 @@ class RuntimeConfig(Settings):
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(self.deterministic, warn_only=True)
         if world > 1 and not torch.distributed.is_initialized():
-            torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
+            _meet("nccl" if device == "cuda" else "gloo")
         return Runtime(
             device=torch.device(device),
             precision=precision,
@@ -219,6 +222,18 @@ class Runtime:
         """Leave the other ranks."""
         if self.world > 1 and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def _meet(backend: str) -> None:
+    """Wait for the other ranks, each time under another name: what an earlier group left behind would be taken for
+    where they are now.
+    """
+    from torch._C._distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    store, rank, world = next(rendezvous("env://", timeout=PATIENCE))
+    named = PrefixStore(f"hilum-{next(_MEETINGS)}", store)
+    torch.distributed.init_process_group(backend, store=named, rank=rank, world_size=world, timeout=PATIENCE)
 
 
 def _local_gpu() -> int:

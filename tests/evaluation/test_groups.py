@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from hilum.errors import DataError
-from hilum.evaluation.groups import grouped, with_groups
+from hilum.evaluation.groups import grouped, with_groups, worst_groups
 from hilum.evaluation.intervals import Bootstrap
 from hilum.evaluation.rows import CaseKey, Row, classification_row, read_rows, segmentation_rows, write_rows
 from hilum.evaluation.summary import ONE_PATIENT, summarise
@@ -117,6 +117,33 @@ def test_a_classification_by_group() -> None:
     for name in ("flair", "t1c"):
         chosen = [k for k in range(24) if subset[k] == name]
         assert by[name]["overall"]["auroc"]["value"] == pytest.approx(roc_auc_score(truth[chosen], score[chosen]))
+
+
+def test_the_worst_group_of_every_score_is_named_with_its_size(rows: list[Row]) -> None:
+    by_site = [{**row, "by_site": "AB"[int(str(row["patient_id"])[1:]) % 2]} for row in rows]
+    spoilt = [{**row, "dice": float(row["dice"] or 0) / 2} if row["by_site"] == "B" else row for row in by_site]
+    whole = summarise(spoilt, TUMOUR, metrics=[DiceMetric()], bootstrap=Bootstrap(50))
+    columns = ["by_site", "modalities"]
+    summary = with_groups(whole, spoilt, TUMOUR, columns=columns, metrics=[DiceMetric()], bootstrap=Bootstrap(50))
+    assert list(summary["by"]) == ["site", "modalities"]
+    worst = summary["worst"]["site"]["dice"]
+    assert (worst["group"], worst["patients"], worst["cases"]) == ("B", 4, 4)
+    assert worst["value"] == summary["by"]["site"]["B"]["overall"]["dice"]["value"]
+    line = next(line for line in table(summary) if line.startswith("worst by site"))
+    assert line.startswith(f"worst by site: dice {worst['value']:.3f} [")
+    assert line.endswith("in B (4 patients)")
+    assert summary["worst"]["modalities"]["dice"]["group"] != "t1c"  # one patient is no group
+
+
+def test_of_distances_the_longest_is_the_worst() -> None:
+    facts = {"hd95": {"better": "lower"}, "volume": {"better": None}}
+    entry = {"patients": 3, "cases": 3}
+    score = {"low": None, "high": None}
+    groups = {
+        name: {**entry, "overall": {"hd95": {"value": value, **score}, "volume": {"value": value, **score}}}
+        for name, value in (("near", 2.0), ("far", 9.0), ("unknown", None))
+    }
+    assert {name: found["group"] for name, found in worst_groups(groups, facts).items()} == {"hd95": "far"}
 
 
 def test_a_column_that_is_not_there_is_named(rows: list[Row]) -> None:

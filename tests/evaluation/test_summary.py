@@ -157,9 +157,13 @@ def test_auroc_of_one_class_is_said_to_be_undefined() -> None:
 
 
 def test_resamples_that_lack_a_class_are_counted() -> None:
-    summary = summarise(classified([1] + [0] * 9), LUNGS, metrics=[AurocMetric()])
+    bootstrap = Bootstrap(1000, method="bca")
+    summary = summarise(classified([1] + [0] * 9), LUNGS, metrics=[AurocMetric()], bootstrap=bootstrap)
     without = (1 - 1 / 10) ** 10
     assert summary["overall"]["auroc"]["resamples_undefined"] == pytest.approx(1000 * without, abs=60)
+    closed = summarise(classified([1] + [0] * 9), LUNGS, metrics=[AurocMetric()])
+    assert closed["overall"]["auroc"]["low"] is None
+    assert any("auroc: no interval: it needs cases of the class" in note for note in closed["notes"])
 
 
 def test_scores_a_user_left_undefined_are_counted() -> None:
@@ -248,7 +252,7 @@ def test_counts_of_a_classifier_are_those_of_its_rows() -> None:
 
 def test_a_score_without_a_value_says_why() -> None:
     precision_like = [cls() for cls in COUNT_RATIOS if cls.kind in ("fdr", "lr_positive")]
-    rows = [{**row, "p_pneumonia": 0.1, "p_normal": 0.9} for row in classified([0, 1] * 6)]
+    rows = [{**row, "predicted": "normal", "p_pneumonia": 0.1, "p_normal": 0.9} for row in classified([0, 1] * 6)]
     summary = summarise(rows, LUNGS, metrics=precision_like, bootstrap=None)
     assert summary["overall"]["fdr"]["note"] == "undefined: the class was never predicted"
     assert summary["overall"]["fdr_normal"]["value"] == pytest.approx(0.5)
@@ -257,7 +261,8 @@ def test_a_score_without_a_value_says_why() -> None:
 
 def test_two_scores_of_one_name_are_refused() -> None:
     awkward = Problem("classification", 2, ("grey",), classes=("micro", "other"), values=((0,), (1,)))
-    rows = [{**row, "truth": "micro", "p_micro": 0.5, "p_other": 0.5} for row in classified([0, 1] * 4)]
+    micro = {"truth": "micro", "predicted": "micro", "p_micro": 0.5, "p_other": 0.5}
+    rows = [{**row, **micro} for row in classified([0, 1] * 4)]
     metrics = [AveragePrecisionMetric(), AveragePrecisionMetric(average="micro")]
     with pytest.raises(ConfigError, match="two of them write 'average_precision_micro'"):
         summarise(rows, awkward, metrics=metrics, bootstrap=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -217,3 +218,29 @@ def test_impossible_windows_are_refused() -> None:
         Predictor(Levels(), problem(), [], window=(8, 8))
     with pytest.raises(ConfigError, match="a classifier looks at the whole image"):
         Predictor(MeanLevel(), problem("classification"), [], window=(8, 8, 8))
+
+
+def test_logits_are_divided_by_the_temperature_after_slices_were_put_together() -> None:
+    image = scan()
+    plain = Predictor(MeanLevel(), problem("classification", dims=2), [])
+    volume = plain.classify(image)
+    assert torch.allclose(replace(plain, temperature=2.5).classify(image), (volume.log() / 2.5).softmax(0), atol=1e-6)
+    slices = torch.stack([plain.classify_prepared([Volume(one, flat(image))])[0] for one in image.tensor.split(1, 3)])
+    highest = replace(plain, slice_pool=lambda each: each.amax(0)).classify(image)
+    assert torch.allclose(highest, slices.amax(0), atol=1e-6)
+    assert torch.allclose(volume, slices.mean(0), atol=1e-6)
+
+
+def flat(image: Volume) -> Grid:
+    return Grid((*image.grid.shape[:2], 1), image.grid.affine)
+
+
+def test_a_temperature_changes_how_sure_a_segmentation_is_and_not_what_it_says() -> None:
+    image = scan()
+    plain = Predictor(LeftIsOrgan(), problem(), [], window=(16, 16, 16))
+    before = plain.probabilities(image).tensor.clone()
+    after = replace(plain, temperature=3.0).probabilities(image).tensor
+    assert torch.allclose(after, (before.log() / 3).softmax(0), atol=1e-5)
+    first, second = before.topk(2, dim=0).values
+    clear = first - second > 1e-5  # nobody leads in the middle
+    assert torch.equal(after.argmax(0)[clear], before.argmax(0)[clear])

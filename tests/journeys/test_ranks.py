@@ -65,3 +65,16 @@ def test_two_processes_write_one_run(hilum: Hilum, write_config: Callable[..., P
     longer = torchrun("train", "--resume", run, "train.epochs=3")
     assert longer.code == 0, longer.text
     assert [line["epoch"] for line in read_log(run)] == [0, 1, 2]
+
+
+def test_two_processes_train_fold_after_fold(write_config: Callable[..., Path], tmp_path: Path) -> None:
+    """Each fold has a group of ranks of its own: the second must not look for the first one's."""
+    config = write_config(tmp_path)
+    split = "data.split={kind: kfold, folds: 2, val: 0, seed: 1}"
+    done = torchrun("crossval", config, split, "train={epochs: 1}", "schedule={kind: constant}", "name=cv")
+    assert done.code == 0, done.text
+    folder = tmp_path / "runs" / "cv"
+    assert [read_json(folder / name / "provenance.json")["processes"] for name in ("fold-0", "fold-1")] == [2, 2]
+    scored = Counter((row["case_id"], row["class"]) for row in read_csv(folder / "cases.csv"))
+    everybody = set.union(*parts(folder / "fold-0").values())
+    assert scored == {(case, name): 1 for case in everybody for name in ("organ", "lesion")}

@@ -24,7 +24,7 @@ def made(folder: Path) -> Run:
 
 
 def look(run: Run) -> int:
-    return run.record_test_look(config_sha256="c", checkpoint_sha256="w", scores={"dice": 0.5})
+    return run.record_look("test", config_sha256="c", checkpoint_sha256="w", scores={"dice": 0.5})
 
 
 # ------------------------------------------------------------------------------------------------ create

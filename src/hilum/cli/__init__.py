@@ -15,15 +15,17 @@ VERBS = {
     "check": "find everything wrong with a configuration and its data; trains nothing",
     "split": "show, draw or write who is in train, val and test; trains nothing",
     "train": "train one run, or continue one with --resume; never scores the test part",
+    "crossval": "train and score all folds, and pool the patients of all; continues by itself",
     "sweep": "train many settings of one experiment and compare them on the validation part; continues by itself",
-    "evaluate": "score a run's patients: one row a case, then means with intervals",
+    "evaluate": "score a run's patients, other data or another tool's outputs: a row a case, then means with intervals",
+    "compare": "compare runs or cross-validations on the same patients: differences with intervals, tests, a ranking",
     "predict": "predict a file, a folder or a manifest on each input's own grid; goes on where it was stopped",
     "export": "a trained network as ONNX with a runner that needs no hilum, or as a bundle for MONAI; parity proved",
     "list": "what can be written into a configuration",
     "doctor": "what this machine can do: versions, devices, memory, and the prepared cases on its disk",
     "schema": "the JSON Schema of the configuration, for editors",
 }
-TOGETHER = ("train", "predict")
+TOGETHER = ("train", "predict", "crossval")
 """Verbs that `torchrun` may start several times at once."""
 FOOTER = """exit codes: 0 done; 1 a defect of hilum; 2 a mistake to mend; 3 a batch finished, some cases failed;
 4 stopped by the disk, memory or NaN, and can be resumed; 130 interrupted and 143 terminated, both resumable"""
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     if parsed.verb not in TOGETHER and os.environ.get("WORLD_SIZE", "1") != "1":
-        parser.error(f"only {' and '.join(TOGETHER)} work on several processes: run {parsed.verb} without torchrun")
+        parser.error(f"only {', '.join(TOGETHER)} work on several processes: run {parsed.verb} without torchrun")
     return _guarded(parsed)
 
 

@@ -33,10 +33,12 @@ Cell = str | int | float | None
 Row = Mapping[str, Cell]
 """A line of `cases.csv`: what stands in each column; None is an empty cell."""
 TEXT_COLUMNS = frozenset(
-    {"case_id", "patient_id", "part", "modalities", "class", "status", "unit", "truth", "predicted"}
+    {"case_id", "patient_id", "part", "fold", "modalities", "class", "status", "unit", "truth", "predicted"}
 )
 """Columns that stay text, so that an id `001` comes back as it was; every other one holds numbers."""
 PROBABILITY_PREFIX = "p_"
+GROUP_PREFIX = "by_"
+"""What columns of groups begin with, as `by_site`: they are text too."""
 _INTEGER = re.compile(r"-?[0-9]+")
 
 
@@ -148,7 +150,7 @@ def _row(header: Sequence[str], cells: Sequence[str], where: str) -> Row:
 
 
 def _cell(name: str, text: str, where: str) -> Cell:
-    if name in TEXT_COLUMNS:
+    if name in TEXT_COLUMNS or name.startswith(GROUP_PREFIX):
         return text
     if not text:
         return None

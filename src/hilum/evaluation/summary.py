@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hilum.errors import ConfigError, DataError, number_of
-from hilum.evaluation.intervals import Bootstrap, resampled_means, resampled_scores
+from hilum.evaluation.decision import sees_decisions_only
+from hilum.evaluation.intervals import Bootstrap, resampled_means
 from hilum.evaluation.penalties import penalties
 from hilum.evaluation.rows import PROBABILITY_PREFIX
+from hilum.evaluation.scores import classifier_scores, instability, score
 from hilum.metrics.base import CaseMetric, CohortMetric, check_columns
 from hilum.metrics.confusion import confusion, mean_of_defined, ratio
 from hilum.metrics.pair import NOT_IN_TRUTH, STATUSES
@@ -30,9 +32,8 @@ if TYPE_CHECKING:
 ONE_CLASS = "undefined: only one class present"
 CLASS_NEVER = "undefined: its class never occurs"
 ONE_PATIENT = "one patient: no interval"
+CLOSED = "; areas under the ROC curve by DeLong and Obuchowski, shares of cases by Wilson, both by patient"
 BOOTSTRAP = Bootstrap()
-UNSTABLE_SHARE = 0.05
-"""An interval is called unstable where it is undefined in more of the resamples than this."""
 UNITS_MIXED = "some cases are in mm and some in pixels: their distances and tolerances are not comparable"
 
 
@@ -55,7 +56,7 @@ def summarise(
     patients = {str(row["case_id"]): str(row["patient_id"]) for row in rows}
     alone = len(set(patients.values())) == 1
     summary: Summary = {"task": problem.kind, "patients": len(set(patients.values())), "cases": len(patients)}
-    summary["interval"] = None if bootstrap is None or alone else _described(bootstrap)
+    summary["interval"] = None if bootstrap is None or alone else _described(bootstrap, problem)
     summary["notes"] = [*notes, *([ONE_PATIENT] if bootstrap is not None and alone else [])]
     drawn = None if alone else bootstrap
     if problem.kind == "segmentation":
@@ -79,7 +80,7 @@ def _segmentation(
     metrics: Sequence[CaseMetric],
     bootstrap: Bootstrap | None,
 ) -> Summary:
-    values, patients = _case_values(rows, problem, metrics)
+    values, patients = case_values(rows, problem, metrics)
     drawn = None if bootstrap is None else resampled_means(values, patients, bootstrap)
     units = sorted({str(row["unit"]) for row in rows})
     summary["unit"] = units[0] if len(units) == 1 else "mixed"
@@ -91,15 +92,15 @@ def _segmentation(
     for position, metric in enumerate(metrics):
         resampled = None if drawn is None else mean_of_defined(drawn[:, :, position])
         over_classes = float(mean_of_defined(means[None, :, position])[0])
-        summary["overall"][metric.column] = _score(over_classes, resampled, bootstrap)
+        summary["overall"][metric.column] = score(over_classes, resampled, bootstrap)
     summary["classes"] = {}
     for number, name in enumerate(problem.foreground):
         found = Counter(str(row["status"]) for row in rows if row["class"] == name)
         entry: dict[str, Any] = {"cases": found.total(), **{status: found[status] for status in STATUSES}}
         for position, metric in enumerate(metrics):
             resampled = None if drawn is None else drawn[:, number, position]
-            score = _score(float(means[number, position]), resampled, bootstrap)
-            entry[metric.column] = {**score, **_spread(values[:, number, position])}
+            found_score = score(float(means[number, position]), resampled, bootstrap)
+            entry[metric.column] = {**found_score, **_spread(values[:, number, position])}
         if any(found[status] for status in NOT_IN_TRUTH):
             entry["where_present"] = _where_present(rows, name, metrics)
         summary["classes"][name] = entry
@@ -117,7 +118,7 @@ def _where_present(rows: Sequence[Row], name: str, metrics: Sequence[CaseMetric]
     return means
 
 
-def _case_values(rows: Sequence[Row], problem: Problem, metrics: Sequence[CaseMetric]) -> tuple[Floats, list[str]]:
+def case_values(rows: Sequence[Row], problem: Problem, metrics: Sequence[CaseMetric]) -> tuple[Floats, list[str]]:
     """Scores (N, classes, metrics), NaN where a row has none, and the patient of each of the N cases."""
     patients = {str(row["case_id"]): str(row["patient_id"]) for row in rows}
     place = {case: number for number, case in enumerate(patients)}
@@ -148,48 +149,47 @@ def _classification(
 ) -> Summary:
     if summary["cases"] != len(rows):
         raise DataError(f"received {len(rows)} rows of {summary['cases']} cases, expected one row a case")
-    truth = np.array([_class_number(row, problem) for row in rows], dtype=np.int64)
+    truth, predicted = (
+        np.array([_class_number(row, problem, column) for row in rows], dtype=np.int64)
+        for column in ("truth", "predicted")
+    )
     columns = [f"{PROBABILITY_PREFIX}{name}" for name in problem.classes]
     probabilities = np.array([[_number(row, column) for column in columns] for row in rows])
+    decisions = np.eye(len(problem.classes))[predicted]  # by the operating point: not always the highest probability
     sizes = np.bincount(truth, minlength=len(problem.classes))
     summary["classes"] = {name: {"cases": int(size)} for name, size in zip(problem.classes, sizes, strict=True)}
     unseen = [name for name, size in zip(problem.classes, sizes, strict=True) if not size]
     if unseen:
         summary["notes"].append(f"no case of {', '.join(unseen)}: left out of scores that are means over the classes")
-    summary["confusion"] = confusion(truth, probabilities, np.ones((1, len(truth))))[0].astype(int).tolist()
+    summary["confusion"] = confusion(truth, decisions, np.ones((1, len(truth))))[0].astype(int).tolist()
     summary["metrics"] = {metric.column: _facts(metric) for metric in metrics}
     summary["overall"] = {}
     for metric in metrics:
-        drawn: dict[str, Floats] = {}
-        if bootstrap is not None:
-            drawn = resampled_scores(
-                metric,
-                truth,
-                probabilities=probabilities,
-                classes=problem.classes,
-                patients=[str(row["patient_id"]) for row in rows],
-                bootstrap=bootstrap,
-            )
-        for name, value in metric.score(truth, probabilities, problem.classes).items():
+        given = decisions if sees_decisions_only(metric, problem.classes) else probabilities
+        scores = classifier_scores(
+            metric,
+            truth,
+            probabilities=given,
+            classes=problem.classes,
+            patients=[str(row["patient_id"]) for row in rows],
+            bootstrap=bootstrap,
+        )
+        for name, found in scores.items():
             if name in summary["overall"]:
                 raise ConfigError(f"metrics: two of them write '{name}'; rename the class or leave one of them out")
-            summary["overall"][name] = _score(value, drawn.get(name), bootstrap)
-            undefined = summary["overall"][name].get("resamples_undefined", 0)
-            if bootstrap is not None and undefined > UNSTABLE_SHARE * bootstrap.resamples:
-                summary["notes"].append(
-                    f"{name}: undefined in {undefined} of {bootstrap.resamples} resamples of so few patients, "
-                    "do not rely on its interval"
-                )
-            if np.isnan(value):
+            summary["overall"][name] = found
+            summary["notes"] += [note for note in [instability(name, found, bootstrap)] if note]
+            if found["value"] is None:
                 one_class = ONE_CLASS if np.count_nonzero(sizes) == 1 else CLASS_NEVER
-                summary["overall"][name]["note"] = f"undefined: {metric.undefined}" if metric.undefined else one_class
+                found["note"] = f"undefined: {metric.undefined}" if metric.undefined else one_class
     return summary
 
 
-def _class_number(row: Row, problem: Problem) -> int:
-    name = str(row.get("truth"))
+def _class_number(row: Row, problem: Problem, column: str) -> int:
+    name = str(row.get(column))
     if name not in problem.classes:
-        raise DataError(f"case {row['case_id']}: true class '{name}', expected one of {', '.join(problem.classes)}")
+        what = "true" if column == "truth" else column
+        raise DataError(f"case {row['case_id']}: {what} class '{name}', expected one of {', '.join(problem.classes)}")
     return problem.classes.index(name)
 
 
@@ -200,9 +200,11 @@ def _number(row: Row, column: str) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _described(bootstrap: Bootstrap) -> Summary:
+def _described(bootstrap: Bootstrap, problem: Problem) -> Summary:
+    resampled = "percentile" if bootstrap.method == "percentile" else "BCa"
+    closed = bootstrap.method == "auto" and problem.kind == "classification"
     return {
-        "method": "percentile bootstrap of patients",
+        "method": f"{resampled} bootstrap of patients" + (CLOSED if closed else ""),
         "level": bootstrap.level,
         "resamples": bootstrap.resamples,
         "seed": bootstrap.seed,
@@ -231,17 +233,6 @@ def _left_out(values: Floats, metrics: Sequence[CaseMetric]) -> list[str]:
         for metric, number in zip(metrics, missing, strict=True)
         if number
     ]
-
-
-def _score(value: float, resampled: Floats | None, bootstrap: Bootstrap | None) -> Summary:
-    """A value and its interval; None stands for what is undefined, as JSON has no NaN."""
-    if np.isnan(value):
-        return {"value": None, "low": None, "high": None}
-    interval = None if bootstrap is None or resampled is None else bootstrap.interval(resampled)
-    low, high = interval or (None, None)
-    score: Summary = {"value": value, "low": low, "high": high}
-    undefined = 0 if resampled is None else int(np.isnan(resampled).sum())
-    return {**score, "resamples_undefined": undefined} if undefined else score
 
 
 def _spread(values: Floats) -> Summary:

@@ -18,7 +18,7 @@ def table(summary: Mapping[str, Any]) -> list[str]:
     """Lines that say who was scored, every score with its interval, misses and inventions, and the rules behind."""
     lines = _segmentation(summary) if summary["task"] == "segmentation" else _classification(summary)
     for column, groups in summary.get("by", {}).items():
-        lines += ["", *_groups(column, groups)]
+        lines += ["", *_groups(column, groups), *_worst(column, summary.get("worst", {}).get(column, {}))]
     return [_head(summary), "", *lines, "", *(f"note: {note}" for note in summary["notes"])]
 
 
@@ -29,6 +29,7 @@ def _head(summary: Mapping[str, Any]) -> str:
         return head
     return (
         f"{head}; in brackets {interval['level']:.0%} intervals from {interval['resamples']} resamples of the patients"
+        + ("" if "; " not in interval.get("method", "") else ", or by formula: summary.json says which")
     )
 
 
@@ -45,13 +46,25 @@ def _segmentation(summary: Mapping[str, Any]) -> list[str]:
             grid.append([f"{name} where present", *shown])
     totals = [str(sum(entry[key] for entry in summary["classes"].values())) for key in ("cases", *STATUSES)]
     grid.append(["mean", *totals, *(_shown(summary["overall"][metric]) for metric in metrics)])
-    return _aligned(grid, numeric=range(1, 2 + len(STATUSES)))
+    return aligned(grid, numeric=range(1, 2 + len(STATUSES)))
 
 
 def _classification(summary: Mapping[str, Any]) -> list[str]:
     sizes = ", ".join(f"{name} {entry['cases']}" for name, entry in summary["classes"].items())
     scores = [[name, _shown(score)] for name, score in summary["overall"].items()]
-    return [f"cases a class: {sizes}", "", *_aligned(scores, numeric=())]
+    level = summary.get("patient_level")
+    if level is None:
+        return [f"cases a class: {sizes}", "", *aligned(scores, numeric=())]
+    both = [[name, shown, _shown(level["overall"][name])] for name, shown in scores]
+    patients = ", ".join(f"{name} {entry['cases']}" for name, entry in level["classes"].items())
+    aggregate = level["aggregate"]["kind"]
+    notes = [f"note: by patient: {note}" for note in level["notes"] if note not in summary["notes"]]
+    return [
+        f"cases a class: {sizes}; patients a class: {patients}",
+        "",
+        *aligned([["", "by case", f"by patient ({aggregate} of the cases)"], *both], numeric=()),
+        *notes,
+    ]
 
 
 def _groups(column: str, groups: Mapping[str, Any]) -> list[str]:
@@ -62,7 +75,15 @@ def _groups(column: str, groups: Mapping[str, Any]) -> list[str]:
         scores = [_shown(entry["overall"][name]) for name in names]
         grid.append([value, str(entry["patients"]), str(entry["cases"]), *scores])
     notes = [f"note: {value}: {note}" for value, entry in groups.items() for note in entry["notes"]]
-    return [*_aligned(grid, numeric=(1, 2)), *notes]
+    return [*aligned(grid, numeric=(1, 2)), *notes]
+
+
+def _worst(column: str, worst: Mapping[str, Any]) -> list[str]:
+    """The group with the worst value of each score."""
+    return [
+        f"worst by {column}: {name} {_shown(found)} in {found['group']} ({number_of(found['patients'], 'patient')})"
+        for name, found in worst.items()
+    ]
 
 
 def _shown(score: Mapping[str, Any]) -> str:
@@ -72,7 +93,7 @@ def _shown(score: Mapping[str, Any]) -> str:
     return value if score["low"] is None else f"{value} [{score['low']:.3f}, {score['high']:.3f}]"
 
 
-def _aligned(grid: Sequence[Sequence[str]], *, numeric: Sequence[int]) -> list[str]:
+def aligned(grid: Sequence[Sequence[str]], *, numeric: Sequence[int]) -> list[str]:
     """Rows of cells as lines; the columns in `numeric` are flush right."""
     widths = [max(len(row[column]) for row in grid) for column in range(len(grid[0]))]
     return [

@@ -22,6 +22,7 @@ from hilum.inference.memory import BYTES, PROCESS_BYTES, Divide, Needs, Plan, ne
 from hilum.inference.postprocess.apply import postprocessed
 from hilum.inference.restore import SourceLabels, Visit
 from hilum.inference.windows import all_starts, pad_to
+from hilum.layers.temperature import temper_volume, tempered
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume
 
@@ -66,6 +67,10 @@ class Predictor:
     """Whether the network was trained for images that lack some of their channels."""
     postprocess: Sequence[PostprocessConfig] = ()
     """Steps on the label values of a segmentation, on the image's own grid."""
+    slice_pool: Callable[[Tensor], Tensor] | None = None
+    """Class probabilities (C,) of a volume from those of its slices (S, C); None: their mean."""
+    temperature: float = 1.0
+    """What all logits are divided by, after mirrored views, windows and slices were put together."""
     device: torch.device = CPU
     """Where the network lies, and where windows are blended."""
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -122,7 +127,7 @@ class Predictor:
         return Volume(torch.from_numpy(values)[None], source)
 
     def classify(self, image: Volume) -> Tensor:
-        """Probabilities (num_outputs,), float32, on the CPU; of a 2D network on a volume, the mean over its slices."""
+        """Probabilities (num_outputs,), float32, on the CPU; of a 2D network on a volume, its slices put together."""
         return self.classify_prepared([self.prepared(image)])[0]
 
     def prepared(self, image: Volume) -> Volume:
@@ -204,7 +209,18 @@ class Predictor:
         network = Network(logits, self.problem.probabilities, views=views, batch_size=plan.batch_size)
         image = prepared.tensor.to(self.device, torch.float32)
         with self._evaluating():
-            blend(network, image, plan.lattices, take=take, margins=margins)
+            blend(network, image, plan.lattices, take=self._after_tempering(take), margins=margins)
+
+    def _after_tempering(self, take: Callable[[Block], None]) -> Callable[[Block], None]:
+        """Give `take` the blocks as they are after division of their logits by the temperature."""
+        if self.temperature == 1:
+            return take
+
+        def temper(block: Block) -> None:
+            temper_volume(block.values.movedim(3, 0), self.temperature, exclusive=self.problem.exclusive)
+            take(block)
+
+        return temper
 
     def _window(self, grid: Grid) -> Triple:
         """The voxels (i, j, k) of a window over a volume; one slice for a 2D network."""
@@ -233,7 +249,9 @@ class Predictor:
                 torch.stack([self._network(batch.flip([axis + 2 for axis in axes])) for axes in views]).mean(0)
                 for batch in stack.split(max(self.batch_size, len(images)))
             ]
-        return torch.cat(predicted).unflatten(0, (len(images), -1)).mean(1).cpu()
+        slices, pool = torch.cat(predicted).unflatten(0, (len(images), -1)), self.slice_pool
+        whole = slices.mean(1).cpu() if pool is None else torch.stack([pool(own) for own in slices.cpu()])
+        return whole if self.temperature == 1 else tempered(whole, self.temperature, exclusive=self.problem.exclusive)
 
     def _stack(self, prepared: Volume) -> Tensor:
         """Images (N, C, *spatial) for the network: the one volume, or its slices."""

@@ -2,11 +2,14 @@
 
 from hilum.experiment import load
 from hilum.exporting.options import ExportOptions
+from hilum.pipeline.comparing import compare
+from hilum.pipeline.crossvalidation import crossval
 from hilum.pipeline.evaluation import evaluate
 from hilum.pipeline.exporting import export
 from hilum.pipeline.predicting import predict
 from hilum.pipeline.preflight import check
 from hilum.pipeline.proposal.propose import new
+from hilum.pipeline.scoring import score_predictions
 from hilum.pipeline.splitting import split
 from hilum.pipeline.sweeping import sweep
 from hilum.pipeline.training import resume, train
@@ -14,12 +17,15 @@ from hilum.pipeline.training import resume, train
 __all__ = [
     "ExportOptions",
     "check",
+    "compare",
+    "crossval",
     "evaluate",
     "export",
     "load",
     "new",
     "predict",
     "resume",
+    "score_predictions",
     "split",
     "sweep",
     "train",

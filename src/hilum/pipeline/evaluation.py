@@ -6,24 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hilum.case import Case, Cohort
+from hilum.case import Cohort
 from hilum.data.hashes import Hashes
-from hilum.data.modalities import MODALITIES
 from hilum.data.splits.base import PARTS, Part, Split
 from hilum.data.splits.base import restore as restore_split
 from hilum.errors import CheckpointError, DataError, SplitError
-from hilum.evaluation.groups import with_groups
-from hilum.evaluation.rows import Row
-from hilum.evaluation.summary import overall, summarise
-from hilum.evaluation.table import table
-from hilum.inference.predictor import Predictor
-from hilum.metrics.base import MetricConfig
-from hilum.pipeline.pictures import draw
+from hilum.pipeline.external import evaluate_external, refuse_part
 from hilum.pipeline.provenance import split_data_sha256
 from hilum.pipeline.restore import Restored, config_sha256, restore
-from hilum.pipeline.validate import score_case
+from hilum.pipeline.scored_part import ScoredPart
 from hilum.run import Run, open_run
-from hilum.training.interrupt import StopRequest
 
 Say = Callable[[str], None]
 
@@ -31,18 +23,24 @@ Say = Callable[[str], None]
 def evaluate(
     folder: Path | str,
     *,
-    part: str = "val",
+    part: str | None = None,
+    data: Path | str | None = None,
     overrides: Sequence[str] = (),
     rehash: bool = False,
     say: Say = print,
 ) -> dict[str, Any]:
-    """The summary of a part, after writing cases.csv, summary.json and pictures into the run folder.
+    """The summary of a part (val unless named), after writing cases.csv, summary.json and pictures into the run folder.
 
-    `rehash` reads all files again to see whether they changed. Scoring `test` is written into the run's ledger.
-    Raises SplitError for a part without cases, CheckpointError where the run has no weights or its split is not the
-    one it was trained with.
+    With `data`, the YAML file of another data set, all cases of that one instead: see `evaluate_external`. `rehash`
+    reads all files again to see whether they changed. Scoring `test` is written into the run's ledger. Raises
+    SplitError for a part without cases, CheckpointError where the run has no weights or its split is not the one it
+    was trained with.
     """
     run = open_run(Path(folder))
+    if data is not None:
+        refuse_part(part)
+        return evaluate_external(run, Path(data), overrides=overrides, say=say)
+    part = part or "val"
     if part not in PARTS:
         raise SplitError(f"received the part '{part}', expected one of {', '.join(PARTS)}")
     restored = restore(run, overrides)
@@ -52,40 +50,21 @@ def evaluate(
         there = ", ".join(name for name in PARTS if split.part(name))
         raise SplitError(f"the split of {run.folder} has no {part} part; it has {there}")
     predictor = restored.predictor(restored.experiment.runtime.start(alone=True))
-    metrics, notes = restored.experiment.metrics, [*cohort.notes, *split.notes, *restored.notes]
+    notes = [*cohort.notes, *split.notes, *restored.notes]
     if overrides:
         notes.append(f"scored with other settings than those of the run: {' '.join(overrides)}")
-    rows = _score(run, cases, part, predictor=predictor, metrics=metrics)
+    scored = ScoredPart(run, part, cases, cohort, restored, predictor)
+    rows = scored.rows()
     if part == "test":  # written down before anybody can see a score
-        scores = overall(summarise(rows, restored.problem, metrics=metrics, bootstrap=None))
-        looks = run.record_test_look(
-            config_sha256=config_sha256(run, overrides), checkpoint_sha256=restored.weights_sha256, scores=scores
+        looks = run.record_look(
+            part,
+            config_sha256=config_sha256(run, overrides),
+            checkpoint_sha256=restored.weights_sha256,
+            scores=scored.scores(rows),
         )
         times = "once" if looks == 1 else f"{looks} times"
         notes.append(f"the test part of this run has been looked at {times}")
-    run.write_rows(rows, part)
-    rows = run.read_rows(part)  # the table is the only source of every score that is shown
-    summary = summarise(rows, restored.problem, metrics=metrics, notes=notes)
-    columns = (MODALITIES,) if predictor.may_lack_channels else ()
-    summary = with_groups(summary, rows, restored.problem, columns=columns, metrics=metrics)
-    run.write_summary(summary, part)
-    draw(run, part, rows=rows, cases=cases, predictor=predictor, monitor=restored.experiment.monitored)
-    for line in table(summary):
-        say(line)
-    return summary
-
-
-def _score(
-    run: Run, cases: Sequence[Case], part: str, *, predictor: Predictor, metrics: Sequence[MetricConfig]
-) -> list[Row]:
-    rows: list[Row] = []
-    with StopRequest() as stop:
-        for case in cases:
-            stop.check()
-            rows += score_case(case, part, predictor=predictor, metrics=metrics)
-            if case is cases[0]:
-                run.refuse_other_columns(rows[0], part)
-    return rows
+    return scored.settle(rows, notes=notes, say=say)
 
 
 def _same_data(run: Run, restored: Restored, *, rehash: bool) -> tuple[Cohort, Split]:

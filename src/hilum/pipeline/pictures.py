@@ -79,7 +79,9 @@ def _classification(run: Run, part: str, *, rows: Sequence[Row], cases: dict[str
         for title, indices in extremes(truth, probabilities, SHOWN_IMAGES).items()
     }
     image_montage(groups, run.folder / f"cases_{part}.png")
-    classification_panels(truth, probabilities, problem.classes, run.folder / f"scores_{part}.png")
+    predicted = np.array([problem.classes.index(str(row["predicted"])) for row in rows])
+    out = run.folder / f"scores_{part}.png"
+    classification_panels(truth, probabilities, problem.classes, out, predicted=predicted)
 
 
 def _image_case(case: Case, row: Row, problem: Problem) -> ImageCase:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
 from hilum.errors import CheckpointError, ConfigError
+from hilum.evaluation.decision import Decision
 from hilum.experiment import Experiment, load
 from hilum.inference.predictor import Predictor, mirrorings
 from hilum.inference.section import PredictConfig
+from hilum.pipeline.deciding import decision_of
 from hilum.problem import Problem
 from hilum.run import Run
 from hilum.runtime import Runtime
 from hilum.training import checkpoint
 
-ADJUSTABLE = ("runtime.", "predict.", "metrics", "data.source.", "data.cache", "data.memory_gb")
+ADJUSTABLE = ("runtime.", "predict.", "decide.", "evaluate.", "metrics", "data.source.", "data.cache", "data.memory_gb")
 """Keys that may be given another value when a trained network is used."""
 
 
@@ -33,11 +35,13 @@ class Restored:
     facts: dict[str, Any]
     weights_sha256: str
     notes: tuple[str, ...] = ()
+    decision: Decision = field(default_factory=Decision)
 
     def predictor(self, runtime: Runtime) -> Predictor:
         """The network with its preparation, windows and precision."""
         model = runtime.place(self.model)
-        return make_predictor(self.experiment, self.problem, axes=self.axes, model=model, runtime=runtime)
+        made = make_predictor(self.experiment, self.problem, axes=self.axes, model=model, runtime=runtime)
+        return replace(made, temperature=self.decision.temperature)
 
 
 def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:
@@ -68,7 +72,9 @@ def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:
         raise CheckpointError(f"{run.scored_checkpoint} does not fit the network of {run.config}: {error}") from error
     weights_sha256 = checkpoint.weights_sha256(weights)
     experiment, notes = _with_postprocess(experiment, run, weights_sha256)
-    return Restored(experiment, problem, tuple(facts["axes"]), model.eval(), facts, weights_sha256, notes)
+    decision = decision_of(run, experiment, weights_sha256)
+    notes = (*notes, *decision.notes)
+    return Restored(experiment, problem, tuple(facts["axes"]), model.eval(), facts, weights_sha256, notes, decision)
 
 
 def _with_postprocess(experiment: Experiment, run: Run, weights_sha256: str) -> tuple[Experiment, tuple[str, ...]]:
@@ -121,6 +127,7 @@ def make_predictor(
         slice_axis=experiment.data.slice_axis,
         may_lack_channels=experiment.data.missing is not None,
         fixed_size=problem.size if experiment.network.needs_size else None,
+        slice_pool=experiment.decide.slice_pool(problem) if problem.kind == "classification" else None,
         device=runtime.device,
         autocast=runtime.autocast,
         memory_bytes=None if experiment.predict.memory_gb is None else round(experiment.predict.memory_gb * 2**30),

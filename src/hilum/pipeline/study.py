@@ -20,6 +20,7 @@ from hilum.data.store import Store
 from hilum.errors import ConfigError, Fault
 from hilum.experiment import Experiment, section_faults
 from hilum.inference.predictor import coarsest_axis, mirrorings
+from hilum.pipeline.decision_faults import decision_faults
 from hilum.pipeline.training_faults import refuse_long_warmup, training_faults
 from hilum.problem import Problem
 from hilum.runtime import Runtime
@@ -172,6 +173,7 @@ def make_study(
         for where, message in (
             *section_faults(experiment, problem),
             *training_faults(experiment, problem, num_val=len(split.part("val"))),
+            *decision_faults(experiment.decide, problem, split),
         )
     ]
     faults += faults_of(experiment.data.augment, frame)

@@ -14,6 +14,7 @@ from hilum.data.splits.base import restore as restore_split
 from hilum.errors import CheckpointError, ConfigError
 from hilum.experiment import load
 from hilum.formats.atomic import write_whole
+from hilum.pipeline.calibrating import calibrate
 from hilum.pipeline.choosing import choose_postprocess
 from hilum.pipeline.found import placed
 from hilum.pipeline.provenance import hashes, provenance
@@ -169,6 +170,7 @@ def _continue(
             if overrides is not None:  # not before: settings that the checkpoint refuses must not stay in the folder
                 runtime.main_first(lambda: _join_lineage(session, overrides))
             _train(session, stop, on_epoch)
+            calibrate(session, say=say)
             choose_postprocess(session, say=say)
         except Interrupted as interrupted:
             if runtime.is_main:

@@ -102,15 +102,25 @@ def _probability_bars(axes: Axes, case: ImageCase, bars: int) -> None:
     axes.set_ylim(bars - 0.5, -0.5)
 
 
-def classification_panels(truth: Indices, probabilities: Probabilities, classes: Sequence[str], out: Path) -> None:
+def classification_panels(
+    truth: Indices,
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    out: Path,
+    *,
+    predicted: Indices | None = None,
+) -> None:
     """Writes a PNG with the confusion matrix and the ROC curves of `truth` (N,) and `probabilities` (N, C).
+
+    `predicted` (N,) are the decided classes, by default the most likely ones.
 
     Two classes give the curve of the second; more give one curve a class against all others. A class without
     a case, or with all of them, has no curve.
     """
+    decided = probabilities.argmax(1) if predicted is None else predicted
     with figure(7.4, 3.5, out) as picture:
         left, right = picture.subplots(1, 2)
-        _confusion(picture, left, _confusion_counts(truth, probabilities.argmax(1), len(classes)), classes)
+        _confusion(picture, left, _confusion_counts(truth, decided, len(classes)), classes)
         _roc(right, truth, probabilities, classes)
 
 

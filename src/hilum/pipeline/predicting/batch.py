@@ -11,16 +11,16 @@ from hilum.case import Case
 from hilum.errors import HilumError, number_of
 from hilum.inference.inputs import find_inputs
 from hilum.pipeline.predicting.case import Failure, Work, Written
-from hilum.pipeline.predicting.folder import OutputFolder, alone_in, clear_parts, open_output
+from hilum.pipeline.predicting.folder import OutputFolder, alone_in, clear_parts, open_output, writing_to
 from hilum.pipeline.predicting.leakage import compared_with_seen
 from hilum.pipeline.predicting.ledger import Known, known
-from hilum.pipeline.predicting.merge import forget_parts, merge
+from hilum.pipeline.predicting.merge import forget_parts, merge, rows_of
 from hilum.pipeline.predicting.networks import Networks, open_networks, setup_sha256
 from hilum.pipeline.predicting.notes import Mark, Notes
 from hilum.pipeline.predicting.provenance import Origin, begin, facts_of
 from hilum.pipeline.predicting.road import Road
 from hilum.pipeline.predicting.shards import WHOLE, Launch, launched
-from hilum.pipeline.predicting.tables import Row
+from hilum.pipeline.predicting.tables import GrowingTable, Row
 from hilum.runtime import RuntimeConfig
 from hilum.training.interrupt import StopRequest
 
@@ -73,14 +73,17 @@ def predict(  # noqa: PLR0913 (each is an option of the command)
 
     runtime = networks.first.experiment.runtime.start(alone=True)
     setup = networks.setup(runtime)
-    work = Work(networks.predictor(runtime), _output(output, source, cases, launch), setup_sha256(setup))
+    work = Work(
+        networks.predictor(runtime), _output(output, source, cases, launch), setup_sha256(setup), networks.of_cases
+    )
     with alone_in(work.output) as locked:
         for note in _notes(networks, launch, mine=len(mine), locked=locked):
             told(note)
         origin = begin(work.output, facts_of(Path(source), cases, setup), runtime)
         task = Task(work, mine, mark, told, networks.ahead)
         batch = task.run(origin, redo=redo)
-        _close(work.output, cases, say=told)
+        if _close(work.output, cases, say=told):
+            _write_patients(work.output, networks)
     if launch.together:
         _meet()
     return batch
@@ -169,17 +172,24 @@ def _notes(networks: Networks, launch: Launch, *, mine: int, locked: bool) -> li
     return notes
 
 
-def _close(output: OutputFolder, cases: Sequence[Case], *, say: Say) -> None:
-    """Put the tables of all parts together where this was the last one to end."""
+def _close(output: OutputFolder, cases: Sequence[Case], *, say: Say) -> bool:
+    """Put the tables of all parts together where this was the last one to end; gives whether it was."""
     if output.shard == WHOLE:
         forget_parts(output)
-        return
+        return True
     table, lacking = output.of(WHOLE).results, merge(output, cases)
     if lacking:
         parts = ", ".join(map(str, lacking))
         say(f"the last part to end writes {table}; these have not ended yet with the same cases: {parts}")
     else:
         say(f"all parts have ended: {table} holds all cases")
+    return not lacking
+
+
+def _write_patients(output: OutputFolder, networks: Networks) -> None:
+    """The table of patients from that of all cases; none where the experiment does not ask for patients."""
+    with writing_to(output):
+        GrowingTable(output.patients).replace(networks.patient_rows(rows_of(output.of(WHOLE).results)))
 
 
 def _meet() -> None:

@@ -18,6 +18,8 @@ from hilum.data.index.grids import odd
 from hilum.data.index.headers import frames_finding
 from hilum.data.modalities import MODALITIES, modalities
 from hilum.errors import DataError
+from hilum.evaluation.decision import OperatingPoint, decided
+from hilum.evaluation.rows import PROBABILITY_PREFIX
 from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.hardware import out_of_memory
@@ -88,11 +90,15 @@ class Written:
 
 @dataclass(frozen=True)
 class Work:
-    """What is done to each case of a batch, by networks with their settings, whose hash is `setup`, into a folder."""
+    """What is done to each case of a batch, by networks with their settings, whose hash is `setup`, into a folder.
+
+    `point` decides the class of a case; without one, the most likely class is told.
+    """
 
     predictor: Predictor | Ensemble
     output: OutputFolder
     setup: str
+    point: OperatingPoint | None = None
 
     def read(self, case: Case) -> Ready | Failure:
         """The images of a case, prepared; a failure where they cannot be read, or are no images of this kind."""
@@ -163,10 +169,10 @@ class Work:
         return {"output": out.name, OUTPUT: file_sha256(out)}
 
     def _classes(self, probabilities: Tensor) -> Row:
-        """The likeliest class, and the probability of each."""
+        """The class that is decided on, the threshold where one decides, and the probability of each."""
         classes = self.predictor.problem.classes
-        row: Row = {"predicted": classes[int(probabilities.argmax())]}
-        return row | {f"p_{name}": float(p) for name, p in zip(classes, probabilities, strict=True)}
+        row = {f"{PROBABILITY_PREFIX}{name}": float(p) for name, p in zip(classes, probabilities, strict=True)}
+        return decided(row, self.point, classes)
 
     def _sizes(self, answered: Answered) -> Row:
         """The size of each structure, in ml where the image has voxel sizes."""

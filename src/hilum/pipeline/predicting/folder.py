@@ -65,6 +65,11 @@ class OutputFolder:
         return self.tables / "failures.csv"
 
     @property
+    def patients(self) -> Path:
+        """A row a patient of the whole batch, where the experiment asks for patients."""
+        return self.path / "patients.csv"
+
+    @property
     def provenance(self) -> Path:
         """By what the batch was predicted, where and when."""
         return self.tables / "provenance.json"

@@ -42,7 +42,7 @@ def merge(output: OutputFolder, cases: Sequence[Case]) -> list[Shard]:
                 file.unlink(missing_ok=True)
         place = {case.id: position for position, case in enumerate(cases)}
         for name in (output.results.name, output.failures.name):
-            rows = [row for shard in found for row in _rows(output.of(shard).tables / name)]
+            rows = [row for shard in found for row in rows_of(output.of(shard).tables / name)]
             rows = sorted((row for row in rows if row["case_id"] in place), key=lambda row: place[str(row["case_id"])])
             GrowingTable(whole.path / name).replace(rows)
         parts = {str(shard): facts["sessions"] for shard, facts in found.items()}
@@ -60,7 +60,7 @@ def forget_parts(output: OutputFolder) -> None:
     _remove_empty(output.shards)
 
 
-def _rows(file: Path) -> list[Row]:
+def rows_of(file: Path) -> list[Row]:
     """The rows of a table as text, without the cells that they leave empty."""
     if not file.exists():
         return []

@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hilum import __version__
 from hilum.data.store import CODE, surroundings
 from hilum.errors import ConfigError
+from hilum.evaluation.decision import OperatingPoint
 from hilum.hardware import usable_cores
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
+from hilum.pipeline.by_patient import patients_of
 from hilum.pipeline.restore import Restored, restore
 from hilum.run import Run, open_run
 from hilum.runtime import Runtime
 
-DECIDING = (*CODE, "inference", "layers", "networks", "pipeline/restore.py", "pipeline/predicting/case.py")
+DECIDING = (
+    *(*CODE, "inference", "layers", "networks", "evaluation/decision.py"),
+    *("pipeline/restore.py", "pipeline/predicting/case.py"),
+)
 """Files and folders of hilum whose code decides what a prediction is."""
 CORES_FOR_TWO = 4
 """With fewer cores, two threads that read would take from the network what they give it."""
@@ -46,10 +51,27 @@ class Networks:
         notes = tuple(dict.fromkeys(note for one in self.restored for note in one.notes))
         if len(self.runs) == 1:
             return notes
+        if any(one.decision.of_cases or one.decision.of_patients for one in self.restored):
+            notes = (
+                *notes,
+                "operating points hold for the networks alone: of their mean, the most likely class is told",
+            )
         shares = ", ".join(
             f"{run.folder.name} {weight:.3g}" for run, weight in zip(self.runs, self.weights, strict=True)
         )
         return (f"an ensemble of {len(self.runs)} networks: {shares}", *notes)
+
+    @property
+    def of_cases(self) -> OperatingPoint | None:
+        """What decides the class of a case; None: it is the most likely one, as always for an ensemble."""
+        return self.first.decision.of_cases if len(self.runs) == 1 else None
+
+    def patient_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A row a patient from the rows of cases, where the experiment asks for patients, else none."""
+        if len(self.runs) == 1:
+            return patients_of(rows, self.first)
+        alone = replace(self.first.decision, of_patients=None)
+        return patients_of(rows, replace(self.first, decision=alone))
 
     @property
     def ahead(self) -> int:
@@ -139,6 +161,13 @@ def _refuse_misfit(run: Run, first: Restored, *, other: Run, one: Restored) -> N
                 f"{other.folder}: {what} of a network of an ensemble must be those of the others: "
                 f"received {found}, expected {wanted} as in {run.folder}"
             )
+    ours_by_patient, theirs_by_patient = first.experiment.decide.patient, one.experiment.decide.patient
+    if ours_by_patient != theirs_by_patient:
+        raise ConfigError(
+            f"{other.folder}: decide.patient of a network of an ensemble must be that of the others: received "
+            f"{theirs_by_patient or 'none'}, expected {ours_by_patient or 'none'} as in {run.folder}; "
+            "say how with decide.patient=..."
+        )
     steps = [[step.described for step in restored.experiment.predict.steps] for restored in (first, one)]
     if steps[0] != steps[1]:
         raise ConfigError(
@@ -149,7 +178,7 @@ def _refuse_misfit(run: Run, first: Restored, *, other: Run, one: Restored) -> N
 
 def _member(run: Run, one: Restored) -> dict[str, Any]:
     """What of one network decides about its answer."""
-    data = one.experiment.data
+    data, point = one.experiment.data, one.decision.of_cases
     return {
         "run": str(run.folder),
         "weights_sha256": one.weights_sha256,
@@ -158,5 +187,8 @@ def _member(run: Run, one: Restored) -> dict[str, Any]:
         "patch": list(data.patch.size) if data.patch else None,
         "slice_axis": data.slice_axis,
         "missing": data.missing is not None,
+        "slices": one.experiment.decide.slices.model_dump(mode="json"),
+        "temperature": one.decision.temperature,
+        "operating_point": None if point is None else {"positive": point.positive, "threshold": point.threshold.value},
         "predict": one.experiment.predict.model_dump(mode="json", exclude={"memory_gb"}),
     }

@@ -1,0 +1,1 @@
+"""Ways to put the probabilities of a patient's cases together."""

@@ -1,0 +1,16 @@
+"""The mean over a patient's cases."""
+
+from typing import ClassVar
+
+from hilum.evaluation.aggregates.base import AggregateConfig, Floats
+
+
+class MeanAggregate(AggregateConfig, kind="mean"):
+    """The mean of each class over the cases: what most of them say (soft voting)."""
+
+    needs_positive: ClassVar[bool] = False
+
+    def combined(self, probabilities: Floats, positive: int) -> Floats:
+        """The mean (C,) of (N, C)."""
+        del positive
+        return probabilities.mean(axis=0)

@@ -1,0 +1,1 @@
+"""Ways to choose the threshold of a decision on the validation patients."""
