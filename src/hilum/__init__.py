@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hilum.config import read
-    from hilum.pipeline import check, evaluate, load, new, predict, resume, split, sweep, train
+    from hilum.pipeline import check, evaluate, load, new, predict, resume, split, sweep, train, write_report
 
 __version__ = "0.1.0"
-__all__ = ["check", "evaluate", "load", "new", "predict", "read", "resume", "split", "sweep", "train"]
+__all__ = ["check", "evaluate", "load", "new", "predict", "read", "resume", "split", "sweep", "train", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ VERBS = {
     "train": "train one run, or continue one with --resume; never scores the test part",
     "sweep": "train many settings of one experiment and compare them on the validation part; continues by itself",
     "evaluate": "score a run's patients: one row a case, then means with intervals",
+    "report": "write one HTML page of a run: scores, curves, cases, where it all comes from; opens offline",
     "predict": "predict a file, a folder or a manifest on each input's own grid",
     "list": "what can be written into a configuration",
     "doctor": "what this machine can do: versions, devices, memory, and the prepared cases on its disk",
