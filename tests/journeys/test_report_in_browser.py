@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.journeys.browser import Browser, find_browser
 
-BEYOND = """[...document.querySelectorAll("main *")].filter(one => !one.closest(".scroll, pre, svg, .skip")
-  && one.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(one => one.outerHTML.slice(0, 120))"""
+BEYOND = """[...document.querySelectorAll("main *")].filter(one => !one.closest(".scroll, pre, svg"))
+  .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+  .map(one => one.outerHTML.slice(0, 120))"""
 
 
 @pytest.fixture(scope="module")

@@ -187,9 +187,7 @@ def _differs(predicted: Volume, case_id: str, *, predictor: Predictor, scored: S
     problem = predictor.problem
     inside = problem.membership(predicted.tensor[0].numpy())
     sizes = {name: int(mask.sum()) for name, mask in zip(problem.foreground, inside, strict=True)}
-    told = {
-        str(row["class"]): int(row["predicted_voxels"] or 0) for row in scored.rows if row["case_id"] == case_id
-    }
+    told = {str(row["class"]): int(row["predicted_voxels"] or 0) for row in scored.rows if row["case_id"] == case_id}
     changed = [
         f"{name} {told[name]} then, {size} now" for name, size in sizes.items() if name in told and told[name] != size
     ]

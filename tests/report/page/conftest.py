@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,8 +13,8 @@ import pytest
 
 from hilum.evaluation.rows import write_rows
 from hilum.evaluation.summary import summarise
-from hilum.metrics.auroc import AurocMetric
 from hilum.metrics.accuracy import AccuracyMetric
+from hilum.metrics.auroc import AurocMetric
 from hilum.metrics.dice import DiceMetric
 from hilum.metrics.hd95 import Hd95Metric
 from hilum.problem import Problem
@@ -177,10 +176,7 @@ def write_run(folder: Path, task: str) -> Path:
     return folder
 
 
-Write = Callable[..., str]
-
-
 @pytest.fixture(params=["segmentation", "classification"])
-def written_run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+def written_run(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The folder of a run without weights, for each task."""
-    yield write_run(tmp_path / "tiny", request.param)
+    return write_run(tmp_path / "tiny", request.param)

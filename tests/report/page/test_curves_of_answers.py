@@ -53,7 +53,9 @@ def test_the_reliability_diagram_is_the_calibration_curve_of_scikit_learn() -> N
     observed, predicted = calibration_curve(found.truth == 1, found.probabilities[:, 1], n_bins=reliability.BINS)
     (drawn,) = reliability.reliability(reliability.reliability_bins(found))
     titles = re.findall(r"predicted ([\d.]+), observed ([\d.]+)", str(drawn.svg))
-    assert np.allclose([[float(one), float(other)] for one, other in titles], np.stack([predicted, observed], 1), atol=6e-4)
+    assert np.allclose(
+        [[float(one), float(other)] for one, other in titles], np.stack([predicted, observed], 1), atol=6e-4
+    )
 
 
 def test_bands_are_percentiles_of_curves_of_resampled_patients() -> None:
@@ -98,7 +100,8 @@ def test_legends_hold_the_areas_of_the_summary(num_classes: int) -> None:
     overall = dict.fromkeys([*columns, *(f"{column}_{each}" for column in columns for each in found.classes)], entry)
     for draw in (roc, precision_recall):
         with_areas, without = draw(found, overall), draw(found, {})
-        assert with_areas is not None and without is not None
+        assert with_areas is not None
+        assert without is not None
         assert with_areas.svg.count("0.812 (0.750 to 0.875)") >= min(num_classes - (num_classes == 2), 12)
         assert "0.8" not in re.sub(r'="[^"]*"', "", re.sub(r'class="tick"[^>]*>[^<]*', "", str(without.svg)))
         assert with_areas.svg.count('class="band') == {2: 1, 3: 3, 15: 0}[num_classes]

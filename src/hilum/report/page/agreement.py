@@ -100,4 +100,4 @@ def _points(frame: Frame, found: Agreement, number: int) -> list[Markup]:
 def _level(frame: Frame, value: float, kind: str, label: str) -> list[Markup]:
     """A horizontal line across the chart, named at its right end."""
     start, stop = frame.at((frame.x.low, value)), frame.at((frame.x.high, value))
-    return [line(start, stop, kind), text((stop[0], stop[1] - 5), label, "tick", anchor="end")]
+    return [line(start, stop, kind), text((stop[0], stop[1] - 5), label, "tick halo", anchor="end")]

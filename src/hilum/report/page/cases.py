@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from hilum.evaluation.rows import PROBABILITY_PREFIX, Row
 from hilum.random import generator
-from hilum.report.page.palette import hue
 from hilum.report.page.markup import EMPTY, element, fixed, number, paragraph
+from hilum.report.page.palette import hue
 from hilum.report.page.planes import CaseView, data_uri, side_by_side, windowed
 from hilum.report.page.scored import Scored, Section
 from hilum.report.page.wording import with_unit
@@ -68,8 +68,8 @@ def cases_section(scored: Scored, shown: CasePictures) -> Section | None:
     if shown.views:
         blocks += [_key(scored), *(_card(scored, view) for view in shown.views)]
     if shown.failures:
-        blocks.append(element("h3", "The cases that went worst after it", class_="sub"))
-        blocks += [_card(scored, view) for view in shown.failures]
+        blocks.append(element("h3", "Next worst", class_="sub"))
+        blocks.append(element("div", *(_card(scored, view) for view in shown.failures), class_="gallery"))
     for title, images in shown.images.items():
         if images:
             blocks.append(element("h3", title.capitalize(), class_="sub"))
@@ -87,9 +87,11 @@ def _key(scored: Scored) -> Markup:
     ]
     switches = [
         element("label", element("input", type="checkbox", checked=True, data_hides=kind), " ", words)
-        for kind, words in (("truth", "truth (line)"), ("prediction", "prediction (dashed, filled)"))
+        for kind, words in (("truth", "truth (white line)"), ("prediction", "prediction (coloured)"))
     ]
-    return element("div", element("ul", *names, class_="legend"), element("div", *switches, class_="switches"), class_="key")
+    return element(
+        "div", element("ul", *names, class_="legend"), element("div", *switches, class_="switches"), class_="key"
+    )
 
 
 def _card(scored: Scored, view: CaseView) -> Markup:

@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from hilum.report.page.markup import EMPTY, element, fixed, joined
-from hilum.report.page.palette import hue, hues, variables
+from hilum.report.page.palette import hue, hues, on_images, variables
 
 WIDTH, HEIGHT = 420.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 16.0, 30.0, 44.0
@@ -106,6 +106,13 @@ class Frame:
         across = Scale(*x, LEFT, WIDTH - RIGHT, whole=whole)
         up = Scale(*y, HEIGHT - BOTTOM, TOP, log=log)
         return cls(across, up, x_title=titles[0], y_title=titles[1])
+
+    @classmethod
+    def square(cls, *, titles: tuple[str, str]) -> Frame:
+        """Two shares against each other, on axes of one length."""
+        height = WIDTH - LEFT - RIGHT + TOP + BOTTOM
+        across, up = Scale(0, 1, LEFT, WIDTH - RIGHT), Scale(0, 1, height - BOTTOM, TOP)
+        return cls(across, up, x_title=titles[0], y_title=titles[1], height=height)
 
     def at(self, point: Point) -> Point:
         """Where a point of the data lies in the picture."""
@@ -218,7 +225,7 @@ def alone(svg: Markup) -> str:
 
 def rules_of_charts() -> str:
     """The rules of style that every chart needs beside the variables of its colours."""
-    return asset("chart.css") + hues()
+    return asset("chart.css") + hues() + on_images()
 
 
 def asset(name: str) -> str:

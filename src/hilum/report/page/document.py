@@ -12,6 +12,7 @@ from hilum import __version__
 from hilum.report.page.agreement import agreement, agreement_chart
 from hilum.report.page.cases import CasePictures, cases_section
 from hilum.report.page.chart import Drawing, alone, asset, rules_of_charts
+from hilum.report.page.decisions import decisions
 from hilum.report.page.learning import best_epoch, learning_curves
 from hilum.report.page.markup import element, folded
 from hilum.report.page.matrix import confusion_matrix
@@ -22,9 +23,9 @@ from hilum.report.page.planes import pictures_of
 from hilum.report.page.ranking import precision_recall, roc
 from hilum.report.page.reliability import reliability, reliability_bins
 from hilum.report.page.scored import Scored, Section
-from hilum.report.page.decisions import decisions
 from hilum.report.page.scores import outcomes, scores_section, subgroups_section
 from hilum.report.page.strips import strip_plot
+from hilum.report.page.wording import moment
 
 UNFOLDED = 4
 """Charts of a kind that are seen at once; more are folded away."""
@@ -146,8 +147,8 @@ def _figure(drawing: Drawing) -> Markup:
 
 def _footer(written: str) -> Markup:
     words = (
-        f"Written by hilum {__version__} at {written} from the files of the run. The page holds all that it shows: "
-        "opening it loads nothing. For research; hilum is not a medical device."
+        f"Written by hilum {__version__} at {moment(written)} from the files of the run. The page holds all that it "
+        "shows: opening it loads nothing. For research; hilum is not a medical device."
     )
     return element("footer", element("p", words))
 

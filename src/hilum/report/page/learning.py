@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from hilum.errors import number_of
 from hilum.report.curves import MANY_POINTS, Panel, panels
 from hilum.report.page.chart import Drawing, Frame, curve, dot, line, line_kind, padded, text
 from hilum.report.page.palette import hue
@@ -26,7 +27,8 @@ LOG_RATIO = 10
 
 def learning_curves(log: Sequence[Mapping[str, Any]], best_epoch: float | None) -> tuple[Drawing, ...]:
     """A chart for each group of numbers that the log holds; none where it holds no number."""
-    return tuple(_drawing(panel, best_epoch) for panel in panels(log) if panel.curves)
+    epochs = [float(entry["epoch"]) for entry in log]
+    return tuple(_drawing(panel, epochs, best_epoch) for panel in panels(log) if panel.curves)
 
 
 def best_epoch(log: Sequence[Mapping[str, Any]], monitor: str, better: str | None) -> float | None:
@@ -39,13 +41,12 @@ def best_epoch(log: Sequence[Mapping[str, Any]], monitor: str, better: str | Non
     return float(min(scored, key=lambda one: (sign * one[0], one[1]))[1])
 
 
-def _drawing(panel: Panel, best: float | None) -> Drawing:
-    epochs = [epoch for points, _ in panel.curves.values() for epoch in points]
+def _drawing(panel: Panel, epochs: Sequence[float], best: float | None) -> Drawing:
     values = [value for _, points in panel.curves.values() for value in points]
     frame = _frame(panel, epochs, values)
     marks = [*_best(frame, best), *_curves(frame, panel)]
     names = [score_name(name) for name in panel.curves]
-    said = f"{panel.title}: {', '.join(names)} over {len(set(epochs))} epochs"
+    said = f"{panel.title}: {', '.join(names)} over {number_of(len(set(epochs)), 'epoch')}"
     several = panel.title in {"Loss", "Validation scores", "Other validation scores"}
     svg = frame.drawn(said, *marks, names=names if several else ())
     return Drawing(f"learning_{panel.title.lower().replace(' ', '_')}", panel.title, svg, CAPTIONS[panel.title])

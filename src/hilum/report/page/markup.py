@@ -131,8 +131,7 @@ def bar(entry: Mapping[str, Any]) -> Markup:
     width = max(round(100 * (high - low), 2), 0.6)
     inner = [
         element("rect", x=0, y=6, width=100, height=2, class_="track"),
-        element("rect", x=round(100 * low, 2), y=5, width=width, height=4, class_="range"),
-        element("circle", cx=round(100 * value, 2), cy=7, r=3.2, class_="value"),
+        element("rect", x=round(100 * low, 2), y=3, width=width, height=8, rx=1, class_="range"),
+        element("rect", x=round(100 * value - 0.7, 2), y=1, width=1.4, height=12, rx=0.7, class_="at"),
     ]
-    return element("svg", *inner, viewBox="-4 0 108 14", class_="bar", aria_hidden="true")
-
+    return element("svg", *inner, viewBox="-1 0 102 14", class_="bar", aria_hidden="true")

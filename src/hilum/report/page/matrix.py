@@ -10,7 +10,7 @@ from hilum.errors import number_of
 from hilum.report.page.chart import WIDTH, Drawing, box, picture, short, text
 from hilum.report.page.markup import element, joined
 
-SIDE = 280.0
+SIDE = 300.0
 """Longest side of the matrix in the picture."""
 TOP = 30.0
 LONGEST = 15

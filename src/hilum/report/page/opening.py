@@ -14,6 +14,7 @@ from hilum.report.page.wording import cohort, level, listed, part_name, score_na
 
 TILES = 4
 """Scores that the first screen shows."""
+LOOKED = "has been looked at"
 MOST_NAMES = 6
 """Classes that a sentence names."""
 
@@ -38,10 +39,10 @@ def opening(scored: Scored) -> Markup:
 def question(scored: Scored) -> Markup:
     """What was asked: the task, its classes, the network, and what it learnt from."""
     config = scored.files.config
-    names = [name for name in (scored.classes or _configured_classes(config))]
+    names = list(scored.classes or _configured_classes(config))
     asked = {
         "segmentation": "Outline {} in every scan.",
-        "classification": "Tell which of these each scan shows: {}.",
+        "classification": "Tell which class each image is: {}.",
     }.get(scored.task)
     sentence = Markup("The files of this run do not say what was asked.") if asked is None else _asked(asked, names)
     network = (config.get("network") or {}).get("kind")
@@ -71,18 +72,25 @@ def answer(scored: Scored) -> Markup:
     )
     mean = "mean " if scored.task == "segmentation" else ""
     said = Markup("On {} of the {} part, the {}{} is {}{}.")
-    return said.format(who, part_name(scored.part), mean, score_name(scored.monitor), shown, ends) + _missed(scored) + _by_patient(scored)
+    return (
+        said.format(who, part_name(scored.part), mean, score_name(scored.monitor), shown, ends)
+        + _missed(scored)
+        + _by_patient(scored)
+    )
 
 
 def tiles(scored: Scored) -> Markup:
     """The main scores, each with its interval as numbers and as a line."""
     shown = [(column, entry) for column in scored.metrics if (entry := scored.overall.get(column))][:TILES]
-    return element("div", *(_tile(scored, column, entry) for column, entry in shown), class_="tiles") if shown else EMPTY
+    return (
+        element("div", *(_tile(scored, column, entry) for column, entry in shown), class_="tiles") if shown else EMPTY
+    )
 
 
 def caveats(scored: Scored) -> Markup:
     """What a reader has to know before relying on the numbers: looks at the test part, notes, and what is missing."""
-    texts = [*_role(scored), *scored.summary.get("notes", []), *scored.files.lacking]
+    notes = [note for note in scored.summary.get("notes", []) if LOOKED not in note]  # the ledger says it
+    texts = [*_role(scored), *notes, *scored.files.lacking]
     texts += [note for note in scored.files.provenance.get("notes", []) if note not in texts]
     if not texts:
         return EMPTY
@@ -93,7 +101,8 @@ def caveats(scored: Scored) -> Markup:
 def _asked(sentence: str, names: list[str]) -> Markup:
     more = len(names) - MOST_NAMES
     shown = [*names[:MOST_NAMES], *([f"{more} more"] if more > 0 else [])]
-    return Markup("{}").format(sentence.format(listed(shown)))
+    last = "or" if sentence.startswith("Tell") else "and"
+    return Markup("{}").format(sentence.format(listed(shown, last)))
 
 
 def _configured_classes(config: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from hilum.errors import number_of
 from hilum.report.page.files import RunFiles
 from hilum.report.page.markup import code, counted, element, facts, folded, hashed, paragraph, table
 from hilum.report.page.scored import Section
-from hilum.report.page.wording import compact, duration, listed, part_name, score_name, times
+from hilum.report.page.wording import compact, duration, listed, moment, part_name, score_name, times
 
 SHOWN_SCORES = 4
 """Scores of a look that the ledger's table shows."""
@@ -32,7 +32,9 @@ def split_section(files: RunFiles) -> Section | None:
         rows.append([part_name(part), counted(len(patients[part])), counted(len(members))])
     shared = {one for one in patients["train"] for other in ("val", "test") if one in patients[other]}
     shared |= patients["val"] & patients["test"]
-    alone = "No patient is in two parts." if not shared else f"{number_of(len(shared), 'patient')} in more than one part!"
+    alone = (
+        "No patient is in two parts." if not shared else f"{number_of(len(shared), 'patient')} in more than one part!"
+    )
     settings = (files.config.get("data") or {}).get("split") or {}
     folds = {row.get("fold") for row in files.split} - {"", None}
     about = [("Made by", code(_written(settings)))] if settings else []
@@ -66,8 +68,8 @@ def _origin(known: Mapping[str, Any]) -> list[tuple[str, Any]]:
     machine = known.get("machine") or {}
     named = {
         "hilum": known.get("hilum"),
-        "Started": known.get("started"),
-        "Finished": known.get("finished"),
+        "Started": _when(known, "started"),
+        "Finished": _when(known, "finished"),
         "Took": _took(known),
         "Device": known.get("device"),
         "Precision": known.get("precision"),
@@ -86,6 +88,10 @@ def _origin(known: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return pairs + [(name, hashed(value)) for name, value in hashes.items() if value]
 
 
+def _when(known: Mapping[str, Any], key: str) -> str | None:
+    return moment(known[key]) if key in known else None
+
+
 def _took(known: Mapping[str, Any]) -> str | None:
     """The time from start to end, pauses between resumes included."""
     try:
@@ -100,7 +106,11 @@ def _lineage(lineage: Sequence[Mapping[str, Any]] | None) -> list[Markup]:
     if not lineage:
         return [paragraph("The run was never resumed.")] if lineage is not None else []
     rows = [
-        [entry.get("time", ""), " ".join(entry.get("overrides") or ["none"]), *(entry.get(key, "") for key in AT)]
+        [
+            moment(entry.get("time", "")),
+            " ".join(entry.get("overrides") or ["none"]),
+            *(entry.get(key, "") for key in AT),
+        ]
         for entry in lineage
     ]
     return [table(f"Resumed {times(len(rows))}", ["time", "other settings", "epoch", "step"], rows, text_columns=2)]
@@ -114,7 +124,7 @@ def _looks(files: RunFiles) -> list[Markup]:
     columns = list(looks[-1].scores)[:SHOWN_SCORES]
     rows = [
         [
-            look.time,
+            moment(look.time),
             hashed(look.config_sha256[:12]),
             hashed(look.checkpoint_sha256[:12]),
             *(_shown(look.scores.get(name)) for name in columns),

@@ -48,6 +48,11 @@ def variables(*, dark: bool = True) -> str:
     return f'{light}{asked}@media screen{{:root[data-theme="dark"]{{{night}}}}}'
 
 
+def on_images() -> str:
+    """The rule that gives whatever lies on a dark image, and its key, the brighter colours of the palette."""
+    return f".plane,.key{{{_declared({}, DARK_PALETTE)}}}"
+
+
 def hues() -> str:
     """Rules that give lines (l1, l2, ...), fills (f1, ...) and swatches (c1, ...) the colours of the palette."""
     return "".join(

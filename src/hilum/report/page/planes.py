@@ -153,7 +153,7 @@ def _picture(case: CaseView, plane: Plane, names: Sequence[str]) -> Markup:
     truth = {} if plane.truth is None else _outlined(plane.truth, names)
     lines = [
         *(_line(path, move, f"prediction f{hue(number)} l{hue(number)}") for number, path in predicted.items()),
-        *(_line(path, move, f"truth l{hue(number)}") for number, path in truth.items()),
+        *(_line(path, move, "truth") for path in truth.values()),
     ]
     said = f"{case.title} case {case.id}, {plane.name}: image with the outlines of truth and prediction"
     return element(

@@ -55,20 +55,19 @@ class Answers:
 
 def roc(answers: Answers, overall: Mapping[str, Any]) -> Drawing | None:
     """Sensitivity over 1 - specificity; areas as the summary holds them. None where no class has a curve."""
-    frame = Frame.of((0, 1), (0, 1), titles=("1 \u2212 specificity", "sensitivity"))
+    frame = Frame.square(titles=("1 \u2212 specificity", "sensitivity"))
     chance = curve(frame.path([(0, 0), (1, 1)]), "ref")
     drawn = _curves(answers, frame, points=_roc_points, values=_sensitivities)
     names = _names(answers, overall, "auroc")
     caption = (
-        "Sensitivity and specificity at every threshold. The dashed diagonal is chance; "
-        f"{_said_of_bands(answers)}"
+        f"Sensitivity and specificity at every threshold. The dashed diagonal is chance; {_said_of_bands(answers)}"
     )
     return _drawing("roc", "ROC curve", (frame, [chance, *drawn], names), caption) if drawn else None
 
 
 def precision_recall(answers: Answers, overall: Mapping[str, Any]) -> Drawing | None:
     """Precision over recall; areas as the summary holds them. None where no class has a curve."""
-    frame = Frame.of((0, 1), (0, 1), titles=("recall (sensitivity)", "precision (positive predictive value)"))
+    frame = Frame.square(titles=("recall (sensitivity)", "precision (positive predictive value)"))
     shares = [float(np.mean(answers.truth == index)) for index in answers.ranked]
     chance = [curve(frame.path([(0, shares[0]), (1, shares[0])]), "ref")] if len(shares) == 1 else []
     drawn = _curves(answers, frame, points=_precision_points, values=_precisions)

@@ -56,7 +56,7 @@ def reliability(curves: Mapping[str, Sequence[Bin]]) -> list[Drawing]:
 
 def _diagram(name: str, bins: Sequence[Bin], number: int) -> Drawing:
     event = f"the {name}" if name == PREDICTED else name
-    frame = Frame.of((0, 1), (0, 1), titles=(f"predicted probability of {event}", "observed share"))
+    frame = Frame.square(titles=(f"predicted probability of {event}", "observed share"))
     marks = [*_bars(frame, bins), curve(frame.path([(0, 0), (1, 1)]), "ref"), *_points(frame, bins)]
     caption = (
         f"Of the cases called {event} with a probability of 0.8, 80 % should be: points on the dashed line are "

@@ -50,9 +50,14 @@ class Scored:
     @property
     def metrics(self) -> Mapping[str, Any]:
         """What the summary says of each score, the monitored one first."""
-        known = dict(self.summary.get("metrics") or {})
+        unit = self.summary.get("unit", "")
+        known = {name: {"unit": unit if facts.get("in_unit") else "", **facts} for name, facts in self._metrics.items()}
         first = self.monitor
         return {first: known[first], **known} if first in known else known
+
+    @property
+    def _metrics(self) -> Mapping[str, Any]:
+        return dict(self.summary.get("metrics") or {})
 
     @property
     def overall(self) -> Mapping[str, Any]:
@@ -73,7 +78,7 @@ class Scored:
     def monitor(self) -> str:
         """The score that chose the checkpoint, as the settings say; by default the first."""
         named = (self.files.config.get("train") or {}).get("monitor")
-        known = list(self.summary.get("metrics") or {})
+        known = list(self._metrics)
         return str(named or (known[0] if known else ""))
 
     @property

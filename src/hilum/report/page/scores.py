@@ -161,7 +161,11 @@ def _groups(scored: Scored, column: str, groups: Mapping[str, Any]) -> Sequence[
         rows.append([value or "(empty)", *first, *cells, bar(overall.get(scored.monitor) or {})])
     head = [column, "patients", "cases", *(with_unit(name, scored.metrics[name]) for name in shown), ""]
     worst = _worst(scored, groups)
-    said = [] if worst is None else [paragraph(worst[0], element("strong", worst[1]), f" by {score_name(scored.monitor)}.")]
+    said = (
+        []
+        if worst is None
+        else [paragraph(worst[0], element("strong", worst[1]), f" by {score_name(scored.monitor)}.")]
+    )
     return [table(f"Scores by {column}", head, rows), *said]
 
 

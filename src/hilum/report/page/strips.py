@@ -72,9 +72,7 @@ def strip_plot(
     return Drawing(f"strip_{column}", title, svg, caption)
 
 
-def _frame(
-    values: Sequence[float], strips: int, *, column: str, facts: Mapping[str, Any], apart: bool
-) -> Frame:
+def _frame(values: Sequence[float], strips: int, *, column: str, facts: Mapping[str, Any], apart: bool) -> Frame:
     share = not facts.get("unit") and all(0 <= value <= 1 for value in values)
     low, high = padded(values, within=(0.0, 1.0) if share else None)
     if not share and values and min(values) >= 0:
@@ -119,24 +117,27 @@ def _strip(frame: Frame, strip: Strip, column: str, facts: Mapping[str, Any]) ->
         across, down = divmod(index, 4)
         x = start + 9 + min(across * 9.0, GUTTER - 22)
         marks.append(dot((x, middle - 13 + 9 * down), "dot apart", title=_title(row, column), radius=RADIUS))
-    return [*marks, *_middle(frame, strip, (top, middle))]
+    return [*marks, *_middle(frame, strip, (top, middle), digits=2 if facts.get("unit") else 3)]
 
 
-def _middle(frame: Frame, strip: Strip, places: tuple[float, float]) -> list[Markup]:
+def _middle(frame: Frame, strip: Strip, places: tuple[float, float], *, digits: int) -> list[Markup]:
     """The structure's name, median, mean and interval, from the summary."""
     top, middle = places
     value, low, high, median = (strip.score.get(key) for key in ("value", "low", "high", "median"))
-    marks = [text((14, top + 14), short(strip.name, LONGEST), "strong")]
+    marks = [text((14, top + 14), short(strip.name, LONGEST), "strong halo")]
     if median is not None and frame.x.low <= median <= frame.x.high:
         x = frame.x(median)
         marks.append(line((x, middle - BAND / 2 + 4), (x, middle + BAND / 2 - 4), "median"))
     if value is None:
         return marks
-    said = f"mean {fixed(value, 3)}" + ("" if low is None or high is None else f" ({fixed(low, 3)} to {fixed(high, 3)})")
-    marks.append(text((WIDTH - 14, top + 14), said, "tick", anchor="end"))
+    said = f"mean {fixed(value, digits)}" + (
+        "" if low is None or high is None else f" ({fixed(low, digits)} to {fixed(high, digits)})"
+    )
+    marks.append(text((WIDTH - 14, top + 14), said, "tick halo", anchor="end"))
     bottom = middle + BAND / 2 - 2
-    if low is not None and high is not None and frame.x.low <= low and high <= frame.x.high:
-        marks.append(line((frame.x(low), bottom), (frame.x(high), bottom), "mean"))
+    if low is not None and high is not None and low < frame.x.high and high > frame.x.low:
+        ends = (frame.x(max(low, frame.x.low)), frame.x(min(high, frame.x.high)))
+        marks.append(line((ends[0], bottom), (ends[1], bottom), "mean"))
     if frame.x.low <= value <= frame.x.high:
         marks.append(dot((frame.x(value), bottom), "mean-dot", title=f"{strip.name}: {said}", radius=3.6))
     return marks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from hilum.errors import number_of
@@ -51,11 +52,11 @@ def part_name(part: str) -> str:
     return PARTS.get(part, part)
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], last: str = "and") -> str:
     """a, b and c."""
     if len(names) < 2:
         return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def cohort(cases: int, patients: int) -> str:
@@ -84,6 +85,15 @@ def count_digits(values: Sequence[float | None]) -> int:
 def compact(value: float) -> str:
     """A number in a sentence or a tooltip: four significant digits."""
     return f"{value:.4g}" if math.isfinite(value) else "none"
+
+
+def moment(text: object) -> str:
+    """A time of the run's files as people write it: 2026-11-21 19:34 UTC; other text as it is."""
+    try:
+        when = datetime.fromisoformat(str(text))
+    except ValueError:
+        return str(text)
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def duration(seconds: float) -> str:
