@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hilum import __version__
 from hilum.case import Case, ImageRef
 from hilum.data.splits.base import PARTS
 from hilum.errors import HilumError, SplitError, nearest, number_of
@@ -24,6 +25,7 @@ from hilum.report.page.document import figures, page, sections
 from hilum.report.page.files import RunFiles, read_files
 from hilum.report.page.planes import CaseView
 from hilum.report.page.scored import Scored
+from hilum.report.page.wording import moment
 from hilum.run import Run, now, open_run, write_text
 from hilum.volume import Volume, resample
 
@@ -58,7 +60,7 @@ def write_report(
     pictures = case_pictures(run, scored, seconds=seconds, overrides=overrides)
     found = sections(scored, pictures)
     out = Path(output) if output is not None else run.folder / REPORT_NAME
-    write_text(out, page(scored, found, written=now()))
+    write_text(out, page(scored, found, written=f"hilum {__version__} at {moment(now())}"))
     for name, content in figures(found, pictures, list(scored.classes)):
         write_text(run.folder / FIGURES_NAME / f"{scored.part}_{name}", content)
     say(f"report of the {scored.part} part: {out}")

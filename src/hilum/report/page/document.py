@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from hilum import __version__
 from hilum.report.page.agreement import agreement, agreement_chart
 from hilum.report.page.cases import CasePictures, cases_section
 from hilum.report.page.chart import Drawing, alone, asset, rules_of_charts
@@ -25,7 +24,6 @@ from hilum.report.page.reliability import reliability, reliability_bins
 from hilum.report.page.scored import Scored, Section
 from hilum.report.page.scores import outcomes, scores_section, subgroups_section
 from hilum.report.page.strips import strip_plot
-from hilum.report.page.wording import moment
 
 UNFOLDED = 4
 """Charts of a kind that are seen at once; more are folded away."""
@@ -47,7 +45,7 @@ def sections(scored: Scored, pictures: CasePictures) -> list[Section]:
 
 
 def page(scored: Scored, found: Sequence[Section], *, written: str) -> str:
-    """The whole page; `written` is the time at which that happened."""
+    """The whole page; `written` says by which version and when, for the last line."""
     script = asset("page.js")
     style = variables() + rules_of_charts() + asset("page.css")
     head = element(
@@ -136,7 +134,7 @@ def _charts(drawings: Sequence[Drawing]) -> Markup:
     shown = element("div", *map(_figure, first), class_="charts")
     if not more:
         return shown
-    return shown + folded(f"{len(more)} more charts", element("div", *map(_figure, more), class_="charts"))
+    return shown + folded(f"{len(more)} more", element("div", *map(_figure, more), class_="charts"))
 
 
 def _figure(drawing: Drawing) -> Markup:
@@ -147,7 +145,7 @@ def _figure(drawing: Drawing) -> Markup:
 
 def _footer(written: str) -> Markup:
     words = (
-        f"Written by hilum {__version__} at {moment(written)} from the files of the run. The page holds all that it "
+        f"Written by {written} from the files of the run. The page holds all that it "
         "shows: opening it loads nothing. For research; hilum is not a medical device."
     )
     return element("footer", element("p", words))

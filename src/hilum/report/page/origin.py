@@ -125,8 +125,8 @@ def _looks(files: RunFiles) -> list[Markup]:
     rows = [
         [
             moment(look.time),
-            hashed(look.config_sha256[:12]),
-            hashed(look.checkpoint_sha256[:12]),
+            code(look.config_sha256[:12]),
+            code(look.checkpoint_sha256[:12]),
             *(_shown(look.scores.get(name)) for name in columns),
         ]
         for look in looks

@@ -98,7 +98,7 @@ def _names(answers: Answers, overall: Mapping[str, Any], column: str) -> list[st
         entry = overall.get(column if two else f"{column}_{answers.classes[index]}") or {}
         name = short(answers.classes[index], LONGEST)
         value, low, high = (entry.get(key) for key in ("value", "low", "high"))
-        area = "" if value is None else f"  {fixed(value, 3)}"
+        area = "" if value is None else f": area {fixed(value, 3)}"
         names.append(name + area + ("" if low is None or high is None else f" ({fixed(low, 3)} to {fixed(high, 3)})"))
     return names
 
