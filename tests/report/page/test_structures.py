@@ -53,19 +53,19 @@ def test_points_lie_at_their_values_and_misses_stand_apart(column: str, facts: d
 
 def test_of_very_many_cases_the_worst_are_always_drawn() -> None:
     rng = np.random.default_rng(2)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"case_id": f"c{n}", "class": "organ", "status": "found", "dice": float(value)}
         for n, value in enumerate(rng.random(1500))
     ]
     drawn = strips._drawn(rows, "organ", "dice", HIGHER, seed=1)
     assert len(drawn) == len({row["case_id"] for row in drawn}) == strips.MOST_POINTS
-    worst = sorted(rows, key=lambda row: float(row["dice"]))[: strips.MOST_POINTS // 2]  # type: ignore[arg-type]
+    worst = sorted(rows, key=lambda row: float(row["dice"]))[: strips.MOST_POINTS // 2]
     assert {row["case_id"] for row in worst} <= {row["case_id"] for row in drawn}
     assert drawn == strips._drawn(rows, "organ", "dice", HIGHER, seed=1)
 
 
 def test_nothing_to_draw_is_nothing() -> None:
-    absent = [{"case_id": "c", "class": "organ", "status": "absent", "dice": 1.0}]
+    absent: list[dict[str, Any]] = [{"case_id": "c", "class": "organ", "status": "absent", "dice": 1.0}]
     assert strip_plot(absent, {"organ": {}}, column="dice", facts=HIGHER, seed=0) is None
     assert agreement(absent, "organ") is None
 

@@ -37,7 +37,7 @@ def split_section(files: RunFiles) -> Section | None:
     )
     settings = (files.config.get("data") or {}).get("split") or {}
     folds = {row.get("fold") for row in files.split} - {"", None}
-    about = [("Made by", code(_written(settings)))] if settings else []
+    about: list[tuple[str, Any]] = [("Made by", code(_written(settings)))] if settings else []
     about += [("Fold", ", ".join(sorted(str(fold) for fold in folds)))] if folds else []
     digest = files.provenance.get("split_sha256")
     about += [("Hash of the split", hashed(digest))] if digest else []
