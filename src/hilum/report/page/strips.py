@@ -27,6 +27,8 @@ GUTTER = 64.0
 RADIUS = 3.2
 MOST_POINTS = 400
 """Points of a structure; of more, the worst are shown and others drawn by the seed."""
+MOST_OF_ALL = 2400
+"""Points of all structures together, which keeps the page light."""
 LONGEST = 22
 APART = ("missed", "invented")
 
@@ -49,8 +51,9 @@ def strip_plot(
     `classes` are those of the summary, `facts` what it says of the metric. Structures that are rightly absent are left
     out; missed and invented ones stand apart, because their values are penalties.
     """
+    most = max(2, min(MOST_POINTS, MOST_OF_ALL // max(len(classes), 1)))
     strips = [
-        Strip(number, name, _drawn(rows, name, column, facts, seed), entry.get(column) or {})
+        Strip(number, name, _drawn(rows, name, column, facts, seed=seed, most=most), entry.get(column) or {})
         for number, (name, entry) in enumerate(classes.items())
     ]
     found = [_value(row, column) for strip in strips for row in strip.rows if row["status"] not in APART]
@@ -160,16 +163,18 @@ def _offsets(places: Sequence[float]) -> list[float]:
     return offsets
 
 
-def _drawn(rows: Sequence[Row], name: str, column: str, facts: Mapping[str, Any], seed: int) -> list[Row]:
-    """The rows of a structure that are drawn: at most MOST_POINTS, the worst of them always."""
+def _drawn(
+    rows: Sequence[Row], name: str, column: str, facts: Mapping[str, Any], *, seed: int, most: int = MOST_POINTS
+) -> list[Row]:
+    """The rows of a structure that are drawn: at most `most`, the worst of them always."""
     there = _there(rows, name, column)
-    if len(there) <= MOST_POINTS:
+    if len(there) <= most:
         return there
     sign = -1 if facts.get("better") == "lower" else 1
     there.sort(key=lambda row: (row["status"] not in APART, sign * _value(row, column), str(row["case_id"])))
-    half = MOST_POINTS // 2
+    half = most // 2
     rng = generator(seed, 0, 0, "report.points")
-    chosen = rng.choice(len(there) - half, size=MOST_POINTS - half, replace=False)
+    chosen = rng.choice(len(there) - half, size=most - half, replace=False)
     return there[:half] + [there[half + index] for index in np.sort(chosen)]
 
 
