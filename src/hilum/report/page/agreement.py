@@ -73,7 +73,7 @@ def agreement_chart(found: Agreement, structure: str, number: int) -> Drawing:
         *_level(frame, low, "ref", fixed(low, digits)),
         *_level(frame, high, "ref", fixed(high, digits)),
     ]
-    marks[1:1] = _points(frame, found, number)
+    marks += _points(frame, found, number)  # above the labels: words may not hide a case
     caption = (
         f"Bias {fixed(found.bias, digits)} {found.unit}; 95 % of differences are expected from {fixed(low, digits)} to "
         f"{fixed(high, digits)} {found.unit} (dashed: bias \u00b1 1.96 standard deviations, {len(found.rows)} cases)."
