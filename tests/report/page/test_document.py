@@ -188,8 +188,11 @@ def test_groups_are_shown_and_the_worst_is_named(tmp_path: Path) -> None:
     (run / "summary.json").write_text(json.dumps(summary))
     page = parsed(report(run))
     assert "Scores by site" in page.text_of("caption")
-    assert f"Lowest: {EVIL} by Dice." in page.words
+    assert f"{EVIL} has the worst Dice of these groups." in page.words
     assert {"0.125", "0.25", "0.75"} <= {value for value, _ in page.data}
+    summary["val"]["worst"] = {"site": {"dice": {"group": "B", **score}}}  # such as where the other is one patient
+    (run / "summary.json").write_text(json.dumps(summary))
+    assert "B has the worst Dice of these groups." in parsed(report(run)).words
 
 
 def test_what_was_chosen_and_the_level_of_patients_are_shown(tmp_path: Path) -> None:

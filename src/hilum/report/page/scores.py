@@ -160,18 +160,21 @@ def _groups(scored: Scored, column: str, groups: Mapping[str, Any]) -> Sequence[
         cells = [score(overall.get(name) or {}, scored.digits(name)) for name in shown]
         rows.append([value or "(empty)", *first, *cells, bar(overall.get(scored.monitor) or {})])
     head = [column, "patients", "cases", *(with_unit(name, scored.metrics[name]) for name in shown), ""]
-    worst = _worst(scored, groups)
-    said = (
-        []
-        if worst is None
-        else [paragraph(worst[0], element("strong", worst[1]), f" by {score_name(scored.monitor)}.")]
-    )
+    worst = _worst(scored, column, groups)
+    told = (element("strong", worst), f" has the worst {score_name(scored.monitor)} of these groups.")
+    said = [] if worst is None else [paragraph(*told)]
     return [table(f"Scores by {column}", head, rows), *said]
 
 
-def _worst(scored: Scored, groups: Mapping[str, Any]) -> tuple[str, str] | None:
-    """How to call the group of the worst monitored score, and its name; None with fewer than two groups."""
-    better = str((scored.metrics.get(scored.monitor) or {}).get("better"))
+def _worst(scored: Scored, column: str, groups: Mapping[str, Any]) -> str | None:
+    """The group of the worst monitored score: as the summary names it, else by the values of the groups.
+
+    None where fewer than two groups have a value, or where the summary names none.
+    """
+    if "worst" in scored.summary:
+        named = (scored.summary["worst"].get(column) or {}).get(scored.monitor) or {}
+        return str(named["group"]) if "group" in named else None
+    better = (scored.metrics.get(scored.monitor) or {}).get("better")
     values = {
         name: entry["overall"][scored.monitor]["value"]
         for name, entry in groups.items()
@@ -179,6 +182,5 @@ def _worst(scored: Scored, groups: Mapping[str, Any]) -> tuple[str, str] | None:
     }
     if len(values) < 2 or better not in ("higher", "lower"):
         return None
-    if better == "higher":
-        return "Lowest: ", min(values, key=values.__getitem__)
-    return "Highest: ", max(values, key=values.__getitem__)
+    sign = 1 if better == "higher" else -1
+    return min(values, key=lambda name: sign * values[name])
