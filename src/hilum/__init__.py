@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         split,
         sweep,
         train,
+        write_report,
     )
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ __all__ = [
     "split",
     "sweep",
     "train",
+    "write_report",
 ]
 
 

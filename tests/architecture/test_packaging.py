@@ -52,6 +52,13 @@ def test_wheel_carries_every_shipped_configuration(wheel: zipfile.ZipFile) -> No
     assert packed == shipped
 
 
+def test_wheel_carries_what_the_report_is_made_of(wheel: zipfile.ZipFile) -> None:
+    folder = ROOT / "src" / "hilum" / "report" / "page"
+    shipped = {f"hilum/report/page/{file.name}" for file in folder.iterdir() if file.suffix in {".css", ".js"}}
+    assert len(shipped) == 3
+    assert shipped <= set(wheel.namelist())
+
+
 def test_wheel_carries_the_command_and_the_version(wheel: zipfile.ZipFile) -> None:
     folder = f"hilum-{hilum.__version__}.dist-info"
     assert b"hilum = hilum.cli:main" in wheel.read(f"{folder}/entry_points.txt")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from tests.journeys.conftest import Hilum, parts, read_csv, read_json, write_csv
+from tests.report.page.conftest import parsed
 
 CONFIG = """\
 name: pictures
@@ -95,6 +96,18 @@ def walk(summary: Any) -> list[tuple[str, float]]:
                 found.append((name, float(score)))
             found += walk(value)
     return found
+
+
+def test_the_report_shows_the_most_wrong_and_the_most_right_images(hilum: Hilum, classifier: Path) -> None:
+    done = hilum("report", classifier, "--part", "val")
+    assert done.code == 0, done.text
+    page = parsed((classifier / "report.html").read_text(encoding="utf-8"))
+    rows = {row["case_id"]: row for row in read_csv(classifier / "cases.csv") if row["part"] == "val"}
+    said = {str(image["alt"]) for image in page.all("img")}
+    assert said
+    assert said <= {f"Case {name}: {row['truth']}, called {row['predicted']}" for name, row in rows.items()}
+    for name in ("roc", "precision_recall", "reliability", "confusion_matrix"):
+        assert (classifier / "figures" / f"val_{name}.svg").is_file()
 
 
 def test_both_pictures_of_a_person_are_in_one_part(classifier: Path) -> None:

@@ -25,7 +25,7 @@ def test_the_demo_from_patients_to_labelled_volumes(
         done = hilum("demo", "look", *TINY, *QUICK)
         assert done.code == 0, done.text
     listed = re.findall(r"^  (look\S*)", done.out, flags=re.MULTILINE)
-    assert len(listed) == 6
+    assert len(listed) == 7
     assert all(Path(place).exists() for place in listed)
     test = parts(tmp_path / "look" / "runs" / "demo")["test"]
     assert {row["case_id"] for row in read_csv(Path("look/predictions/results.csv"))} == test

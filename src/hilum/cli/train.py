@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+PICTURES_S = 20.0
+"""Time that the report at the end may take for pictures of cases; `hilum report` takes as long as it needs."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
@@ -22,13 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train to the end, then score the validation part."""
+    """Train to the end, then score the validation part and write the report."""
     from hilum.errors import ConfigError
     from hilum.training.interrupt import leaving_at_once
 
     with leaving_at_once():
         from hilum.data.splits.base import split_parts
+        from hilum.experiment import load
         from hilum.pipeline.evaluation import evaluate
+        from hilum.pipeline.reporting import write_report
         from hilum.pipeline.training import resume, train
         from hilum.runtime import runs_on_main_rank
 
@@ -49,5 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     if runs_on_main_rank():
         if "val" in split_parts(finished.split):
             evaluate(finished.folder, part="val")
+        if load(finished.config).train.report:
+            write_report(finished.folder, part="val", seconds=PICTURES_S)
         print(f"run folder: {finished.folder}")
     return 0

@@ -9,6 +9,7 @@ from hilum.pipeline.exporting import export
 from hilum.pipeline.predicting import predict
 from hilum.pipeline.preflight import check
 from hilum.pipeline.proposal.propose import new
+from hilum.pipeline.reporting import write_report
 from hilum.pipeline.scoring import score_predictions
 from hilum.pipeline.splitting import split
 from hilum.pipeline.sweeping import sweep
@@ -29,4 +30,5 @@ __all__ = [
     "split",
     "sweep",
     "train",
+    "write_report",
 ]

@@ -14,6 +14,7 @@ from hilum.errors import ConfigError
 from hilum.experiment import load
 from hilum.pipeline.evaluation import evaluate
 from hilum.pipeline.predicting import predict
+from hilum.pipeline.reporting import REPORT_NAME, write_report
 from hilum.pipeline.training import train
 from hilum.run import Run, write_text
 
@@ -42,12 +43,14 @@ def demo(folder: Path, overrides: Sequence[str] = (), *, say: Say = print) -> Ru
     run = train(config, [*places, *overrides], overwrite=True, say=say)
     say("3/4 scoring the test patients, which training never saw")
     evaluate(run.folder, part="test", say=say)
+    write_report(run.folder, part="test", say=say)
     say("4/4 labelling the test patients' volumes on their own grids")
     predictions = folder / "predictions"
     manifest = _manifest(run, folder)
     predict(run.folder, manifest, predictions, say=say)
     say(f"done in {perf_counter() - start:.0f} s; look at:")
     for what, where in (
+        ("the report: open it in a browser", run.folder / REPORT_NAME),
         ("scores by case and structure", run.cases),
         ("means and intervals", run.summary),
         ("learning curves", run.folder / "learning_curves.png"),

@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 FORMATS = ("onnx", "monai")
 NEEDED = {"onnx": (("onnx", "onnxruntime"), "export"), "monai": (("monai",), "monai")}
 """The packages that a format needs, and the extra of hilum that brings them."""
-ADJUSTABLE = ("predict.", "data.source.")
+ADJUSTABLE = ("predict.", "decide.", "data.source.")
 """Keys that may be given another value: an export is always in float32, and computed on the CPU."""
 
 
@@ -104,7 +104,7 @@ def _refuse(to: str, options: ExportOptions) -> None:
         raise ConfigError(f"--opset: received {options.opset}, expected {OPSETS.start} to {OPSETS.stop - 1}")
     fixed = [text for text in options.overrides if not text.startswith(ADJUSTABLE)]
     if fixed:
-        raise ConfigError(f"{fixed[0]}: an export is what was trained; only {' and '.join(ADJUSTABLE)}... can be set")
+        raise ConfigError(f"{fixed[0]}: an export is what was trained; only {', '.join(ADJUSTABLE)} can be set")
     packages, extra = NEEDED[to]
     absent = [name for name in packages if importlib.util.find_spec(name) is None]
     if absent:

@@ -86,10 +86,10 @@ def _classification(run: Run, part: str, *, rows: Sequence[Row], cases: dict[str
 
 def _image_case(case: Case, row: Row, problem: Problem) -> ImageCase:
     named = {name: _as_float(row[f"p_{name}"]) for name in problem.classes}
-    return ImageCase(case.id, _flat(read_image(case.files)), str(row["truth"]), named)
+    return ImageCase(case.id, flat_image(read_image(case.files)), str(row["truth"]), named)
 
 
-def _flat(image: Volume) -> npt.NDArray[np.float32]:
+def flat_image(image: Volume) -> npt.NDArray[np.float32]:
     """The middle slice (I, J) of an image, in colour (I, J, 3) where it has three channels."""
     middle = image.tensor[..., image.grid.shape[2] // 2].numpy()
     return np.moveaxis(middle, 0, -1) if len(middle) == 3 else middle[0]

@@ -34,23 +34,24 @@ def learning_curves(log: Sequence[Mapping[str, Any]], out: Path, *, best_epoch: 
     `log` holds the records of log.jsonl: epoch, train_loss, val_<metric>, lr, seconds, waiting; an epoch may lack
     any of them. `best_epoch` is marked where given. Panels without a number are left out.
     """
-    panels = _panels(log)
-    columns = min(len(panels), 2)
-    rows = math.ceil(len(panels) / columns)
+    shown = panels(log)
+    columns = min(len(shown), 2)
+    rows = math.ceil(len(shown) / columns)
     with figure(3.6 * columns, 2.3 * rows, out) as picture:
         grid = picture.subplots(rows, columns, squeeze=False, sharex=True).ravel()
-        for axes, panel in zip(grid, panels, strict=False):
+        for axes, panel in zip(grid, shown, strict=False):
             _draw(axes, panel, best_epoch)
         if len(epochs := {float(record["epoch"]) for record in log}) == 1:  # one epoch: ticks would be 1e-17 apart
             grid[0].set_xlim(min(epochs) - 1, min(epochs) + 1)
-        for axes in grid[len(panels) :]:
+        for axes in grid[len(shown) :]:
             axes.set_visible(False)
-        for axes in grid[max(len(panels) - columns, 0) : len(panels)]:
+        for axes in grid[max(len(shown) - columns, 0) : len(shown)]:
             axes.set_xlabel("epoch")
             axes.tick_params(labelbottom=True)
 
 
-def _panels(log: Sequence[Mapping[str, Any]]) -> list[Panel]:
+def panels(log: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """The curves of a log, panel by panel; without a number there is one empty panel."""
     names = list(dict.fromkeys(name for record in log for name in record))
     curves = {name: points for name in names if (points := _points(log, name))[0]}
     scores = {name.removeprefix("val_"): points for name, points in curves.items() if _is_score(name)}
@@ -61,16 +62,16 @@ def _panels(log: Sequence[Mapping[str, Any]]) -> list[Panel]:
         if name in curves
     }
     others = {name: points for name, points in scores.items() if name not in shares}
-    panels = [Panel("Loss", "loss", losses), Panel("Validation scores", "score", shares)]
-    panels.append(Panel("Other validation scores", "value", others))
-    panels.append(Panel("Learning rate", "learning rate", _only(curves, "lr")))
-    panels.append(Panel("Time", "seconds an epoch", _only(curves, "seconds")))
+    found = [Panel("Loss", "loss", losses), Panel("Validation scores", "score", shares)]
+    found.append(Panel("Other validation scores", "value", others))
+    found.append(Panel("Learning rate", "learning rate", _only(curves, "lr")))
+    found.append(Panel("Time", "seconds an epoch", _only(curves, "seconds")))
     if "waiting" in curves:
         epochs, values = curves["waiting"]
-        panels.append(
+        found.append(
             Panel("Waiting for data", "% of the time", {"waiting": (epochs, [100 * value for value in values])})
         )
-    return [panel for panel in panels if panel.curves] or [Panel("Loss", "loss", {})]
+    return [panel for panel in found if panel.curves] or [Panel("Loss", "loss", {})]
 
 
 def _is_score(name: str) -> bool:

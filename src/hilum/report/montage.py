@@ -187,7 +187,7 @@ def _view(case: MontageCase, values: Sequence[int]) -> View:
     labels = [case.prediction] if case.truth is None else [case.prediction, case.truth]
     foreground = np.logical_or.reduce([np.isin(array, values) for array in labels])
     axis = _fullest_axis(foreground)
-    index = _slice_with_all(labels, values, axis) if foreground.any() else foreground.shape[axis] // 2
+    index = slice_with_all(labels, values, axis) if foreground.any() else foreground.shape[axis] // 2
     flat = case.image.shape[2] == 1
 
     def plane(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
@@ -203,7 +203,7 @@ def _view(case: MontageCase, values: Sequence[int]) -> View:
         truth=None if case.truth is None else plane(case.truth),
         prediction=plane(case.prediction),
         extent=extent,
-        window=_square(mask, extent, steps),
+        window=square(mask, extent, steps),
     )
 
 
@@ -214,7 +214,7 @@ def _fullest_axis(foreground: npt.NDArray[np.bool_]) -> int:
     return max((2, 1, 0), key=lambda axis: int(foreground.sum(axis=_others(axis)).max()))
 
 
-def _slice_with_all(labels: Sequence[Labels], values: Sequence[int], axis: int) -> int:
+def slice_with_all(labels: Sequence[Labels], values: Sequence[int], axis: int) -> int:
     """The slice across `axis` that shows most of all structures, each as a share of its own largest section."""
     shown = np.zeros(labels[0].shape[axis])
     for array in labels:
@@ -228,7 +228,7 @@ def _others(axis: int) -> tuple[int, ...]:
     return tuple(other for other in range(3) if other != axis)
 
 
-def _square(
+def square(
     mask: npt.NDArray[np.bool_], extent: tuple[float, float], steps: tuple[float, float]
 ) -> tuple[float, float, float, float]:
     """A square around the foreground: left, right, bottom, top."""

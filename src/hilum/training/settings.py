@@ -50,6 +50,8 @@ class TrainConfig(Settings):
     """What a loss or gradient that is NaN or infinite does: end the run, or leave the weights as they are and go on."""
     max_skips: PositiveInt = 10
     """Steps in a row that `on_nan: skip` leaves out; one more ends the run."""
+    report: bool = True
+    """Whether `hilum train` ends by writing report.html."""
 
     @model_validator(mode="before")
     @classmethod

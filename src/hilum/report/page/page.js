@@ -1,0 +1,16 @@
+"use strict";
+const root = document.documentElement;
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const button = document.getElementById("theme");
+
+const isDark = () => root.dataset.theme ? root.dataset.theme === "dark" : dark.matches;
+const name = () => { button.textContent = isDark() ? "Light mode" : "Dark mode"; };
+
+button.hidden = false;
+button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; name(); });
+dark.addEventListener("change", name);
+name();
+
+for (const box of document.querySelectorAll("input[data-hides]")) {
+  box.addEventListener("change", () => document.body.classList.toggle(`hide-${box.dataset.hides}`, !box.checked));
+}

@@ -1,0 +1,58 @@
+"""The report as a browser shows it, offline: nothing asked for, nothing complained about, nothing beyond the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.journeys.browser import Browser, find_browser
+
+BEYOND = """[...document.querySelectorAll("main *")].filter(one => !one.closest(".scroll, pre, svg"))
+  .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+  .map(one => one.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = find_browser()
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    with Browser(program, tmp_path_factory.mktemp("browser")) as started:
+        yield started
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_page_fits_asks_for_nothing_and_is_quiet(browser: Browser, trained: Path, width: int, dark: bool) -> None:
+    report = trained / "report.html"
+    browser.open(report, width=width, dark=dark)
+    assert browser.value("document.documentElement.scrollWidth") <= width
+    assert browser.value(BEYOND) == []
+    assert browser.requests == [report.resolve().as_uri()]
+    assert browser.complaints == []
+    paper = browser.value("getComputedStyle(document.body).backgroundColor")
+    assert (sum(int(part) for part in paper[4:-1].split(",")) < 200) == dark
+
+
+def test_the_button_changes_the_colours_and_the_switches_hide_lines(browser: Browser, trained: Path) -> None:
+    browser.open(trained / "report.html", width=1440, dark=False)
+    before = browser.value("getComputedStyle(document.body).backgroundColor")
+    browser.value("document.getElementById('theme').click()")
+    assert browser.value("getComputedStyle(document.body).backgroundColor") != before
+    assert browser.value("document.getElementById('theme').textContent") == "Light mode"
+    shown = "getComputedStyle(document.querySelector('.plane .truth')).display"
+    assert browser.value(shown) != "none"
+    browser.value("document.querySelector('[data-hides=truth]').click()")
+    assert browser.value(shown) == "none"
+    assert browser.complaints == []
+
+
+def test_an_injected_script_is_refused(browser: Browser, trained: Path, tmp_path: Path) -> None:
+    """Even if escaping failed, the page's policy would not let a browser run what came from a table."""
+    text = (trained / "report.html").read_text(encoding="utf-8")
+    page = tmp_path / "injected.html"
+    page.write_text(text.replace("</main>", "<script>window.taken = 1</script></main>"), encoding="utf-8")
+    browser.open(page, width=1440, dark=False)
+    assert browser.value("window.taken") is None
+    assert any("Content Security Policy" in complaint for complaint in browser.complaints)
