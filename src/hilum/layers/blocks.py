@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from hilum.layers.activations import LEAKY_SLOPE, Activation, activation
+from hilum.layers.activations import LEAKY_SLOPE, Activation, activation, widening
 from hilum.layers.dimensional import CONVOLUTION
 from hilum.layers.norms import Norm, norm
 
@@ -35,20 +35,21 @@ class ConvolutionBlock(nn.Module):
         self.convolutions = nn.ModuleList()
         self.norms = nn.ModuleList()
         self.activations = nn.ModuleList()
+        wide = out_channels * widening(style.activation)
         for position in range(style.convolutions):
             self.convolutions.append(
                 convolution(
                     in_channels if position == 0 else out_channels,
-                    out_channels,
+                    wide,
                     3,
                     stride=stride if position == 0 else 1,  # type: ignore[arg-type]  # one an axis, 2 or 3
                     padding=1,
-                    bias=False,
+                    bias=style.norm == "none",
                 )
             )
-            self.norms.append(norm(style.norm, style.dims, channels=out_channels))
+            self.norms.append(norm(style.norm, style.dims, channels=wide))
             self.activations.append(activation(style.activation))
-        self.shortcut = _shortcut(in_channels, out_channels, stride=stride, style=style) if style.residual else None
+        self.shortcut = _shortcut(in_channels, wide, stride=stride, style=style) if style.residual else None
         self.dropout = nn.Dropout(style.dropout) if style.dropout else None
 
     def forward(self, features: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ def _shortcut(in_channels: int, out_channels: int, *, stride: tuple[int, ...], s
         return nn.Identity()
     convolution = CONVOLUTION[style.dims]
     return nn.Sequential(
-        convolution(in_channels, out_channels, 1, stride=stride, bias=False),  # type: ignore[arg-type]
+        convolution(in_channels, out_channels, 1, stride=stride, bias=style.norm == "none"),  # type: ignore[arg-type]
         norm(style.norm, style.dims, channels=out_channels),
     )
 
