@@ -30,7 +30,7 @@ class AlexNet(nn.Module):
     """
 
     def __init__(
-        self, dims: int, in_channels: int, out_features: int, *, width: int = 64, hidden: int = 4096, dropout: float = 0.5
+        self, dims: int, in_channels: int, out_features: int, *, width: int, hidden: int, dropout: float
     ) -> None:
         """Build five convolutions, the first with `width` maps, and three fully connected layers of `hidden` units."""
         super().__init__()

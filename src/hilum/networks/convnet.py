@@ -1,4 +1,4 @@
-"""The plain convolutional network, every part of it settable: [[conv -> act] x N -> pool?] x M -> [fc -> act] x K -> fc."""
+"""The plain convolutional network: [[conv -> act] x N -> pool?] x M -> [fc -> act] x K -> fc, every part settable."""
 
 import math
 from collections import OrderedDict

@@ -30,7 +30,7 @@ class DynUNetConfig(MonaiNetworkConfig, kind="dynunet"):
     """Probability with which a feature after each convolution is set to 0 in training."""
 
     def build(self, problem: Problem) -> nn.Module:
-        """A monai DynUNet with one output channel for each class or region. Raises ConfigError where it does not suit."""
+        """A monai DynUNet with one output channel for each class or region. Raises ConfigError where unsuited."""
         self.refuse_faults(problem)
         from monai.networks.nets import DynUNet
 

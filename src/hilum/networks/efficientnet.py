@@ -30,7 +30,7 @@ BLOCKS = (
     "r4_k5_s22_e6_i112_o192_se0.25",
     "r1_k3_s11_e6_i192_o320_se0.25",
 )
-"""Stages of B0 as published (table 1), in MONAI's words: repeats, kernel, stride, expansion, maps in and out, squeeze."""
+"""Stages of B0 (table 1), in MONAI's words: repeats, kernel, stride, expansion, maps in and out, squeeze."""
 
 
 class EfficientNetConfig(MonaiNetworkConfig, kind="efficientnet"):
@@ -45,7 +45,7 @@ class EfficientNetConfig(MonaiNetworkConfig, kind="efficientnet"):
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Probability with which a feature before the last layer is set to 0 in training; by default the variant's."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Probability with which a sample skips the last block in training; less for those before it (Huang et al. 2016)."""
+    """Probability with which a sample skips the last block in training; less for earlier ones (Huang et al. 2016)."""
 
     def build(self, problem: Problem) -> nn.Module:
         """A monai EfficientNet with one output for each class. Raises ConfigError where `problem` does not suit."""

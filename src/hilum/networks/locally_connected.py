@@ -32,7 +32,7 @@ class LocalNetwork(nn.Module):
 
 
 class LocallyConnectedConfig(NetworkConfig, kind="locally_connected"):
-    """Layers that see as little at once as a convolution, with another kernel at every place; for images of one size."""
+    """Layers that see as little as a convolution, with another kernel at every place; for images of one size."""
 
     channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (6,)
     """Maps of each locally connected layer."""
@@ -55,7 +55,7 @@ class LocallyConnectedConfig(NetworkConfig, kind="locally_connected"):
         return True
 
     def build(self, problem: Problem) -> nn.Module:
-        """A LocalNetwork with one output for each class. Raises ConfigError where there is no size, or too small a one."""
+        """A LocalNetwork with one output for each class. Raises ConfigError where there is no size, or one too small."""
         self.refuse_faults(problem)
         size, maps = problem.size or (), problem.num_channels
         layers: OrderedDict[str, nn.Module] = OrderedDict()

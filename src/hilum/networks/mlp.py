@@ -25,7 +25,7 @@ def dense_layers(
     normalise: FeatureNorm = "none",
     dropout: float = 0.0,
 ) -> nn.Sequential:
-    """[fully connected -> norm -> activation -> dropout] for each of `hidden`, then a linear output of `out_features`."""
+    """[fully connected -> norm -> activation -> dropout] for each of `hidden`, then linear outputs."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for number, width in enumerate(hidden, start=1):
         wide = width * widening(activate)

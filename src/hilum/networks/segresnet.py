@@ -26,7 +26,7 @@ class SegResNetConfig(MonaiNetworkConfig, kind="segresnet"):
     """Probability with which a feature after the first convolution is set to 0 in training."""
 
     def build(self, problem: Problem) -> nn.Module:
-        """A monai SegResNet with one output channel for each class or region. Raises ConfigError where it does not suit."""
+        """A monai SegResNet with one output channel for each class or region. Raises ConfigError where unsuited."""
         self.refuse_faults(problem)
         from monai.networks.nets import SegResNet
 

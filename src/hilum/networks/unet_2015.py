@@ -83,9 +83,9 @@ class UNet2015(nn.Module):
 
 
 def valid_sizes(length: int, *, levels: int) -> tuple[int, int]:
-    """The shortest axis that unpadded convolutions in so many levels can halve and that is answered for `length` voxels.
+    """The shortest axis that so many levels can halve without padding and that is answered for `length` voxels.
 
-    Gives that axis and how many voxels are answered: 572 and 388 for any of 373 to 388 in five levels.
+    Gives that length and how many voxels are answered: 572 and 388 for any of 373 to 388 in five levels.
     """
     factor = 2 ** (levels - 1)
     lowest = -(-(length - LOST) // factor) + LOST

@@ -42,7 +42,7 @@ class UNetPlusPlusConfig(MonaiNetworkConfig, kind="unet_plus_plus"):
     """Probability with which a feature after each convolution is set to 0 in training."""
 
     def build(self, problem: Problem) -> nn.Module:
-        """A UNetPlusPlus with one output channel for each class or region. Raises ConfigError where it does not suit."""
+        """A UNetPlusPlus with one output channel for each class or region. Raises ConfigError where unsuited."""
         self.refuse_faults(problem)
         from monai.networks.nets import BasicUNetPlusPlus
 

@@ -25,16 +25,16 @@ SMALLEST = 2 ** len(WIDTHS)
 
 
 class VGG(nn.Module):
-    """Logits (B, out_features) of images (B, in_channels, *spatial), after Simonyan and Zisserman 2015 (arXiv:1409.1556).
+    """Logits (B, out_features) of images (B, in_channels, *spatial), after Simonyan and Zisserman 2015.
 
-    In 2D with a width of 64 and 4096 units, the names and shapes of the weights are torchvision's. Maps are averaged to
+    arXiv:1409.1556. In 2D with a width of 64 and 4096 units, the names and shapes of the weights are torchvision's. Maps are averaged to
     7 voxels an axis, so that images of other sizes than 224 pass.
     """
 
     def __init__(
         self, dims: int, in_channels: int, out_features: int, *, features: nn.Sequential, hidden: int, dropout: float
     ) -> None:
-        """Take the convolutions, which give `in_channels` maps; build three fully connected layers of `hidden` units."""
+        """Take the convolutions, which give `in_channels` maps, and build three fully connected layers after them."""
         super().__init__()
         self.features = features
         self.avgpool = GLOBAL_AVERAGE_POOL[dims](GRID)
