@@ -72,7 +72,7 @@ def test_tversky_without_weights_is_refused() -> None:
 
 
 def test_generalised_dice_weighs_by_the_square_of_the_volume() -> None:
-    """Of 6 voxels 4 are background and 2 organ; one organ voxel is missed: overlaps 4 and 1, volumes 4 + 5 and 2 + 1."""
+    """4 voxels of background and 2 of organ, one of them missed: overlaps 4 and 1, volumes 4 + 5 and 2 + 1."""
     guess, truth = map_of([0, 0, 0, 0, 0, 1]), map_of([0, 0, 0, 0, 1, 1])
     weights = (1 / 16, 1 / 4)
     expected = 1 - 2 * (4 * weights[0] + weights[1]) / (9 * weights[0] + 3 * weights[1])
@@ -165,7 +165,7 @@ def test_a_cut_vessel_costs_more_than_a_thin_one() -> None:
     ids=lambda loss: type(loss).__name__,
 )
 def test_the_mean_over_ranks_is_the_loss_of_the_whole_batch(loss: torch.nn.Module) -> None:
-    """Two ranks in turn: what each would sum over both is put in from outside. Half of the voxels are ignored on one."""
+    """Two ranks in turn: what each would sum over both is put in from outside. One of four samples is ignored."""
     guess = torch.randn(4, 2, 5, 6, generator=torch.Generator().manual_seed(1))
     truth = torch.randint(0, 2, (4, 5, 6), generator=torch.Generator().manual_seed(2))
     truth[0] = -1

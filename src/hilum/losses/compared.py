@@ -13,7 +13,7 @@ from hilum.problem import IGNORE
 
 @dataclass(frozen=True)
 class Compared:
-    """Predictions and truth (B, C, *spatial), 0 where the target is ignored; and where it is not, (B, C or 1, *spatial)."""
+    """Predictions and truth (B, C, *spatial), 0 where the target is ignored, and a mask of where it is not."""
 
     predicted: Tensor
     truth: Tensor

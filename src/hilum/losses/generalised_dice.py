@@ -16,8 +16,9 @@ Weighing = Literal["square", "simple", "uniform"]
 class GeneralisedDice(nn.Module):
     """1 - (2 sum_c w_c sum(p t) + s) / (sum_c w_c sum(p + t) + s), after Sudre et al. 2017.
 
-    doi:10.1007/978-3-319-67558-9_28. The weight w_c of a class is one over its volume, or over the square of it; a class that is not there has the weight
-    of the rarest one that is, and all have 1 where none is there. Sums run over a sample, or over the batch.
+    doi:10.1007/978-3-319-67558-9_28. The weight w_c of a class is one over its volume, or over the square of it; one
+    that is not there has the weight of the rarest one that is, and all have 1 where none is there. Sums run over a
+    sample, or over the batch.
     """
 
     def __init__(

@@ -37,8 +37,8 @@ class LinearConfig(NetworkConfig, kind="linear"):
     """Linear or logistic regression on voxels, or the perceptron, for images of one size."""
 
     output: Literal["linear", "step"] = "linear"
-    """linear: weighted sums, which are the logits of a logistic regression where the loss is a cross-entropy; step: 1
-    where they are above 0, else 0, as in the perceptron: with the loss {kind: mse, of: outputs} it learns by its rule."""
+    """linear: weighted sums, which are the logits of a logistic regression where the loss is a cross-entropy. step: 1
+    where they are above 0, else 0: the perceptron, which learns by its rule with the loss {kind: mse, of: outputs}."""
     initialisation: Initialisation = "normal"
     """First weights; the problem is convex, so that zeros will do too."""
 

@@ -55,7 +55,7 @@ class LocallyConnectedConfig(NetworkConfig, kind="locally_connected"):
         return True
 
     def build(self, problem: Problem) -> nn.Module:
-        """A LocalNetwork with one output for each class. Raises ConfigError where there is no size, or one too small."""
+        """A LocalNetwork with one output for each class. Raises ConfigError where the size is unknown or too small."""
         self.refuse_faults(problem)
         size, maps = problem.size or (), problem.num_channels
         layers: OrderedDict[str, nn.Module] = OrderedDict()

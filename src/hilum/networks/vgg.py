@@ -27,8 +27,8 @@ SMALLEST = 2 ** len(WIDTHS)
 class VGG(nn.Module):
     """Logits (B, out_features) of images (B, in_channels, *spatial), after Simonyan and Zisserman 2015.
 
-    arXiv:1409.1556. In 2D with a width of 64 and 4096 units, the names and shapes of the weights are torchvision's. Maps are averaged to
-    7 voxels an axis, so that images of other sizes than 224 pass.
+    arXiv:1409.1556. In 2D with a width of 64 and 4096 units, the names and shapes of the weights are torchvision's.
+    Maps are averaged to 7 voxels an axis, so that images of other sizes than 224 pass.
     """
 
     def __init__(

@@ -203,7 +203,7 @@ def _tell(study: Study, trial: StepTrial, found: Found, *, audit: Audit, say: Sa
     experiment = study.experiment
     say(
         f"{experiment.network.kind}: {trial.parameters:,} parameters; a step with a batch of "
-        f"{experiment.data.batch_size} takes {trial.step_s:.3g} s and at most {trial.memory_bytes / MIB:,.0f} MiB of "
+        f"{experiment.data.samples_per_step} takes {trial.step_s:.3g} s and at most {trial.memory_bytes / MIB:,.0f} MiB of "
         f"{'memory' if trial.device == 'cpu' else f'memory of {trial.device}'}, loss {trial.loss:.4f}"
     )
     say(_memory(study))
