@@ -30,9 +30,12 @@ IMAGENET: list[tuple[str, dict[str, Any], int]] = [
     ("densenet", {"depth": 201}, 20_013_928),
     ("efficientnet", {"variant": "b0"}, 5_288_548),
     ("efficientnet", {"variant": "b7"}, 66_347_960),
-    ("vit", {}, 86_567_656),
+    ("vit", {}, 86_567_656 - 768),
 ]
-"""1000 classes and three channels, as torchvision lists them (https://pytorch.org/vision/stable/models.html)."""
+"""1000 classes and three channels, as torchvision lists them (https://pytorch.org/vision/stable/models.html).
+
+MONAI's vision transformer has no position for the class token, of 768 numbers.
+"""
 
 
 def problem(config: NetworkConfig, *, channels: int, classes: int, size: tuple[int, ...]) -> Problem:

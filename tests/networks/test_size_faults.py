@@ -15,6 +15,7 @@ WRONG: list[tuple[str, dict[str, Any], int, list[int]]] = [
     ("vgg", {"depth": 11, "width": 2, "hidden": 4}, 31, [32]),
     ("inception", {"width": 2}, 14, [15]),
     ("densenet", {"growth": 2}, 28, [29]),
+    ("efficientnet", {"width": 0.125}, 31, [32]),
     ("lenet5", {}, 15, [16]),
     ("locally_connected", {"channels": [2, 2]}, 8, [9]),
     ("unet_2015", {"channels": [2, 2, 2], "padding": "zero"}, 18, [16, 20]),
@@ -49,7 +50,7 @@ def test_the_sizes_named_pass(kind: str, options: dict[str, Any], length: int, n
             assert model(torch.zeros(1, 1, 64, allowed)).shape[:2] == (1, 2)
 
 
-@pytest.mark.parametrize("kind", ["alexnet", "vgg", "inception"])
+@pytest.mark.parametrize("kind", ["alexnet", "vgg", "inception", "densenet", "efficientnet"])
 def test_a_size_that_is_refused_would_fail(kind: str) -> None:
     options, length = next((case[1], case[2]) for case in WRONG if case[0] == kind)
     config = kinds("networks")[kind].model_validate(options)

@@ -32,9 +32,12 @@ BLOCKS = (
 )
 """Stages of B0 (table 1), in MONAI's words: repeats, kernel, stride, expansion, maps in and out, squeeze."""
 
+SMALLEST = 32
+"""Shortest axis that leaves a voxel after five strides of 2; its padding is that of images of 224 pixels, always."""
+
 
 class EfficientNetConfig(MonaiNetworkConfig, kind="efficientnet"):
-    """MONAI's EfficientNet (Tan and Le 2019, arXiv:1905.11946), for images of any size."""
+    """MONAI's EfficientNet (Tan and Le 2019, arXiv:1905.11946), for images of at least 32 pixels an axis."""
 
     task: ClassVar[Literal["classification", "segmentation"]] = "classification"
 
@@ -64,6 +67,14 @@ class EfficientNetConfig(MonaiNetworkConfig, kind="efficientnet"):
             drop_connect_rate=self.drop_path,
         )
         return network
+
+    def size_faults(self, size: tuple[int, ...]) -> list[str]:
+        """Which axes are too short for five strides."""
+        return [
+            f"image axis {axis} is {length}, of which the fifth stride leaves nothing: must be at least {SMALLEST}"
+            for axis, length in enumerate(size)
+            if length < SMALLEST
+        ]
 
     @classmethod
     def tiny(cls) -> Self:

@@ -14,8 +14,10 @@ class VisionTransformer(nn.Module):
     """Logits (B, out_features) of MONAI's ViT, which gives the hidden states of all layers beside them."""
 
     def __init__(self, network: nn.Module) -> None:
-        """Take the network."""
+        """Take the network; norms of a cross-attention that it has not go, since they would have no gradient."""
         super().__init__()
+        for block in network.get_submodule("blocks").children():
+            block.norm_cross_attn = nn.Identity()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
