@@ -8,6 +8,7 @@ from torch import nn
 
 from hilum.errors import ConfigError
 from hilum.layers.activations import Activation
+from hilum.layers.blocks import Surround
 from hilum.layers.initialisation import Initialisation
 from hilum.layers.norms import Norm
 from hilum.layers.padding import Padding
@@ -117,6 +118,20 @@ def test_every_activation_in_other_networks(activation: Activation) -> None:
     ):
         logits = config.build(task)(torch.zeros(2, 2, 16, 16))
         assert logits.shape[:2] == (2, 3)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("padding", get_args(Surround))
+def test_every_padding_in_the_unet_keeps_a_constant_image_constant_but_for_zeros(padding: Surround, dims: int) -> None:
+    """Whatever repeats the image cannot tell its border from its middle where all voxels are alike."""
+    size = (8,) * dims
+    config = UNetConfig(channels=(2, 3), norm="none", padding=padding)
+    torch.manual_seed(5)
+    model = config.build(problem(size, dims=dims, kind="segmentation")).eval()
+    with torch.no_grad():
+        first = model.get_submodule("encoder.0")(torch.ones(1, 2, *size))
+    spread = (first - first.flatten(2).mean(2).view(1, 2, *(1,) * dims)).abs().max().item()
+    assert (spread > 1e-3) == (padding == "zero")
 
 
 @pytest.mark.parametrize("norm", get_args(Norm))

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from hilum.layers.activations import Activation
-from hilum.layers.blocks import BlockStyle, ConvolutionBlock, initialise_convolutions
+from hilum.layers.blocks import BlockStyle, ConvolutionBlock, Surround, initialise_convolutions
 from hilum.layers.dimensional import CONVOLUTION, TRANSPOSED_CONVOLUTION
 from hilum.layers.norms import Norm
 from hilum.networks.base import NetworkConfig
@@ -103,6 +103,9 @@ class UNetConfig(NetworkConfig, kind="unet"):
     sample over all channels (layer), or none."""
     activation: Activation = "leaky_relu"
     """Function after each normalisation."""
+    padding: Surround = "zero"
+    """What is put around the maps before each convolution: zeros, the border voxel again, or the image mirrored,
+    without (reflect) or with the border voxel (symmetric)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability with which a feature at the end of a level is set to 0 in training."""
     deep_supervision: bool = False
@@ -126,7 +129,13 @@ class UNetConfig(NetworkConfig, kind="unet"):
         """A UNet with one output channel for each class or region. Raises ConfigError where `problem` does not suit."""
         self.refuse_faults(problem)
         style = BlockStyle(
-            problem.dims, self.convolutions, self.residual, self.norm, self.activation, dropout=self.dropout
+            problem.dims,
+            self.convolutions,
+            self.residual,
+            self.norm,
+            self.activation,
+            dropout=self.dropout,
+            padding=self.padding,
         )
         return UNet(
             problem.num_channels,
