@@ -9,9 +9,7 @@ from hilum.problem import Problem
 
 
 def problem(size: tuple[int, ...]) -> Problem:
-    return Problem(
-        "classification", len(size), channels=("image",), classes=("a", "b"), values=((0,), (1,)), size=size
-    )
+    return Problem("classification", len(size), channels=("image",), classes=("a", "b"), values=((0,), (1,)), size=size)
 
 
 @pytest.mark.parametrize("size", [(3, 4), (2, 3, 2)])

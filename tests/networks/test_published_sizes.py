@@ -1,5 +1,6 @@
 """Networks at full size have as many weights as published, counted on tensors without content."""
 
+import itertools
 import math
 from typing import Any
 
@@ -65,7 +66,7 @@ def configured(kind: str, options: dict[str, Any]) -> NetworkConfig:
     return found
 
 
-@pytest.mark.parametrize(("kind", "options", "published"), IMAGENET, ids=lambda item: str(item))
+@pytest.mark.parametrize(("kind", "options", "published"), IMAGENET, ids=str)
 def test_imagenet(kind: str, options: dict[str, Any], published: int) -> None:
     assert weights(configured(kind, options), channels=3, classes=1000, size=(224, 224)) == published
 
@@ -86,7 +87,7 @@ def test_densenet_264_adds_what_its_layers_add() -> None:
 def test_the_published_unet_has_about_31_million(padding: str) -> None:
     """By hand: 18 convolutions 3x3, 4 up-convolutions 2x2 and one 1x1, each with a bias."""
     widths = (1, 64, 128, 256, 512, 1024)
-    down = sum(9 * i * o + o + 9 * o * o + o for i, o in zip(widths, widths[1:], strict=False))
+    down = sum(9 * i * o + o + 9 * o * o + o for i, o in itertools.pairwise(widths))
     up = sum(4 * 2 * o * o + o + 9 * 2 * o * o + o + 9 * o * o + o for o in (512, 256, 128, 64))
     found = weights(configured("unet_2015", {"padding": padding}), channels=1, classes=2, size=(512, 512))
     assert found == down + up + 64 * 2 + 2

@@ -20,7 +20,5 @@ def single_voxel_faults(size: Sequence[int], factors: Sequence[int]) -> list[str
     """Why a network with instance norm cannot shrink a patch of `size` by these factors: none unless to one voxel."""
     if tuple(size) != tuple(factors):
         return []
-    return [
-        f"a patch of {'x'.join(map(str, size))} shrinks to a single voxel, whose instance norm is 0:"
-        " take a larger patch or fewer levels"
-    ]
+    patch = "x".join(map(str, size))
+    return [f"a patch of {patch} shrinks to a single voxel, whose instance norm is 0: take a larger one or fewer levels"]

@@ -22,9 +22,7 @@ class Stillness:
         """The state as JSON."""
         return asdict(self)
 
-    def add(
-        self, score: float, settings: EarlyStoppingConfig | PlateauConfig, *, higher_is_better: bool
-    ) -> None:
+    def add(self, score: float, settings: EarlyStoppingConfig | PlateauConfig, *, higher_is_better: bool) -> None:
         """Take note of a validation's score; NaN is never better."""
         gain = math.inf if self.score is None else (score - self.score) * (1 if higher_is_better else -1)
         if not math.isnan(score) and gain > settings.min_delta:
