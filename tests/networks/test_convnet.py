@@ -23,11 +23,13 @@ SMALL: dict[str, Any] = {"channels": [2, 3], "hidden": [4]}
 OPTIONS: list[dict[str, Any]] = [
     *({"activation": name} for name in get_args(Activation)),
     *({"pooling": name} for name in (*get_args(Pooling), "none")),
-    *({"padding": name} for name in (*get_args(Padding), 0, 2)),
+    *({"padding": name} for name in get_args(Padding)),
     *({"norm": name} for name in get_args(Norm)),
     *({"reduce": name} for name in (*get_args(GlobalPooling), "flatten")),
     *({"initialisation": name} for name in get_args(Initialisation)),
     {"padding": "constant", "padding_value": -1.0},
+    {"padding": "zero", "padding_margin": 2},
+    {"padding": "symmetric", "padding_margin": 9},
     {"stride": 2, "pooling": "none"},
     {"dilation": 2, "kernel": 2},
     {"convolutions": 3, "hidden": [5, 4], "dropout": 0.3},
@@ -104,9 +106,16 @@ def test_the_layer_that_leaves_nothing_is_named() -> None:
     assert "conv3_1" in faults[0]
 
 
-def test_a_value_without_constant_padding_is_refused() -> None:
-    with pytest.raises(ValueError, match="padding: constant"):
-        ConvNetConfig.model_validate({"padding": "reflect", "padding_value": 1.0})
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"padding": "reflect", "padding_value": 1.0}, "padding: constant"),
+        ({"padding": "same", "padding_margin": 1}, "padding: zero"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(options: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        ConvNetConfig.model_validate(options)
 
 
 @pytest.mark.parametrize("activation", get_args(Activation))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 Filling = Literal["zero", "constant", "replicate", "reflect", "symmetric"]
-Padding = Literal["valid", "same"] | Filling
+Padding = Literal["valid", "same", "zero", "constant", "replicate", "reflect", "symmetric"]
 """valid: nothing. same: as few zeros as give ceil(n / stride) voxels, one more at the end where the number is odd. The
 others put (f - 1) / 2 voxels, rounded down, on either side for a kernel of f: zeros, a constant, the border voxel, or
 the image mirrored, without repeating the border voxel (reflect: 3 2 | 1 2 3) or with it (symmetric: 2 1 | 1 2 3)."""

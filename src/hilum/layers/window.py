@@ -13,7 +13,8 @@ class Window:
     """A kernel of f voxels an axis, moved by s voxels, over an image of n that is padded by p on either side.
 
     Gives floor((n + 2 p - d (f - 1) - 1) / s) + 1 voxels, with the dilation d: floor((n + 2 p - f) / s) + 1 for d = 1.
-    `padding` is a number of zeros, or the name of a rule. `ceil` rounds up instead, as some poolings do.
+    `padding` is a number of zeros, or the name of a rule, and `margin` the p of those that fill, (f - 1) / 2 unless it is
+    given. `ceil` rounds up instead, as some poolings do.
     """
 
     kernel: int
@@ -21,6 +22,7 @@ class Window:
     padding: Padding | int = 0
     dilation: int = 1
     ceil: bool = False
+    margin: int | None = None
 
     @property
     def reach(self) -> int:
@@ -36,7 +38,8 @@ class Window:
         if self.padding == "same":
             needed = max(0, (-(-length // self.stride) - 1) * self.stride + self.reach - length)
             return needed // 2, needed - needed // 2
-        return (self.reach - 1) // 2, (self.reach - 1) // 2
+        width = (self.reach - 1) // 2 if self.margin is None else self.margin
+        return width, width
 
     def length(self, length: int) -> int:
         """Length of the output along an axis of `length`; 0 or less where the kernel does not fit in."""
@@ -53,17 +56,18 @@ class Window:
     @property
     def filling(self) -> Filling:
         """What is put around the image."""
-        return "zero" if isinstance(self.padding, int) or self.padding in ("valid", "same") else self.padding
+        if isinstance(self.padding, int):
+            return "zero"
+        return "zero" if self.padding in ("valid", "same") else self.padding
 
     @property
     def zeros(self) -> int | None:
         """Zeros on either side, where the padding is that at any length; else None."""
         if self.padding == "valid":
             return 0
-        even = self.padding == "same" and self.stride == 1 and self.reach % 2
-        if self.padding == "zero" or even:
+        if self.padding == "same" and self.stride == 1 and self.reach % 2:
             return (self.reach - 1) // 2
-        return self.padding if isinstance(self.padding, int) else None
+        return self.widths(1)[0] if isinstance(self.padding, int) or self.padding == "zero" else None
 
     def _room(self, length: int) -> int:
         return length + sum(self.widths(length)) - self.reach

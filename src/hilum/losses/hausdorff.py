@@ -15,7 +15,8 @@ class Hausdorff(nn.Module):
     """Mean of (p - t)^2 (d_p^a + d_t^a) over voxels that are not ignored and classes, with the exponent a.
 
     Karimi and Salcudean 2020 (doi:10.1109/TMI.2019.2930068), equation 8: d_t is a voxel's distance to the border of the
-    truth, d_p to that of the prediction where p > 1/2, both in voxels. A side without a structure has no border.
+    truth, d_p to that of the prediction, where p is 1/2 at least; both in voxels. A side without a structure has no
+    border.
     """
 
     def __init__(self, *, exclusive: bool, background: bool = False, exponent: float = 2.0) -> None:
@@ -28,7 +29,7 @@ class Hausdorff(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Scalar from logits (B, C, *spatial) and targets, class indices (B, *spatial) or regions (B, C, *spatial)."""
         pair = compared(logits, targets, exclusive=self.exclusive, background=self.background)
-        of_truth, of_prediction = distance_maps(pair.truth, unsigned), distance_maps(pair.predicted > 1 / 2, unsigned)
+        of_truth, of_prediction = distance_maps(pair.truth, unsigned), distance_maps(pair.predicted >= 1 / 2, unsigned)
         far = of_truth**self.exponent + of_prediction**self.exponent
         costs = (pair.predicted - pair.truth).square() * far.to(pair.truth.dtype)
         return weighted_mean(costs, pair.seen.to(costs.dtype).expand_as(costs))

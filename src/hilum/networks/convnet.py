@@ -49,12 +49,14 @@ class ConvNetConfig(NetworkConfig, kind="convnet"):
     """Voxels by which it moves."""
     dilation: PositiveInt = 1
     """Voxels from one that it sees to the next."""
-    padding: Padding | NonNegativeInt = "same"
-    """What is put around the maps before each convolution: a number of zeros; valid: nothing; same: zeros, so that
-    ceil(n / stride) voxels come out; or (f - 1) / 2 voxels on either side, filled with zero, constant, replicate (the
-    border voxel), reflect (mirrored, 3 2 | 1 2 3) or symmetric (mirrored with the border voxel, 2 1 | 1 2 3)."""
+    padding: Padding = "same"
+    """What is put around the maps before each convolution. valid: nothing; same: zeros, so that ceil(n / stride) voxels
+    come out. The others fill a margin: zero, constant, replicate (the border voxel), reflect (mirrored, 3 2 | 1 2 3) or
+    symmetric (mirrored with the border voxel, 2 1 | 1 2 3)."""
     padding_value: float = 0.0
     """The value of `padding: constant`."""
+    padding_margin: NonNegativeInt | None = None
+    """Voxels on either side that such a padding fills; by default (f - 1) / 2, rounded down, for a kernel of f."""
     norm: Norm = "none"
     """Normalisation after each convolution: of each channel over the batch, or of each sample by channel, by groups of
     channels, or over all channels."""
@@ -83,6 +85,13 @@ class ConvNetConfig(NetworkConfig, kind="convnet"):
             raise ValueError("padding: constant with it, which alone has a value")
         return received
 
+    @field_validator("padding_margin")
+    @classmethod
+    def _refuse_ruled(cls, received: int | None, info: ValidationInfo) -> int | None:
+        if received is not None and info.data.get("padding") in ("valid", "same"):
+            raise ValueError("padding: zero (or another filling) with it, since valid and same say how much themselves")
+        return received
+
     @property
     def needs_size(self) -> bool:
         """Where the fully connected layers see every voxel."""
@@ -107,9 +116,10 @@ class ConvNetConfig(NetworkConfig, kind="convnet"):
 
     def windows(self) -> Iterator[tuple[str, Window]]:
         """The name and the window of each convolution and pooling, first to last."""
+        convolved = Window(self.kernel, self.stride, self.padding, self.dilation, margin=self.padding_margin)
         for stage, _ in enumerate(self.channels, start=1):
             for number in range(1, self.convolutions + 1):
-                yield f"conv{stage}_{number}", Window(self.kernel, self.stride, self.padding, self.dilation)
+                yield f"conv{stage}_{number}", convolved
             if self.pooling != "none":
                 yield f"pool{stage}", Window(self.pool_size, self.pool_stride or self.pool_size)
 

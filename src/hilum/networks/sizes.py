@@ -21,4 +21,6 @@ def single_voxel_faults(size: Sequence[int], factors: Sequence[int]) -> list[str
     if tuple(size) != tuple(factors):
         return []
     patch = "x".join(map(str, size))
-    return [f"a patch of {patch} shrinks to a single voxel, whose instance norm is 0: take a larger one or fewer levels"]
+    return [
+        f"a patch of {patch} shrinks to a single voxel, whose instance norm is 0: take a larger one or fewer levels"
+    ]
