@@ -1,16 +1,17 @@
 """First weights have the published spread, whatever the layer."""
 
 import math
+from collections.abc import Callable
 from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
-from hilum.layers.initialisation import Initialisation, initialise
+from hilum.layers.initialisation import Initialisation, Weighted, initialise
 from hilum.layers.local import LocallyConnected
 
-LAYERS = {
+LAYERS: dict[str, Callable[[], Weighted]] = {
     "linear": lambda: nn.Linear(50, 400),
     "conv2d": lambda: nn.Conv2d(10, 80, 5),
     "conv3d": lambda: nn.Conv3d(8, 40, 3),
@@ -39,7 +40,7 @@ def test_spread(name: Initialisation, layer: str) -> None:
     assert weight.std().item() == pytest.approx(spread, rel=0.03)
     assert abs(weight.mean().item()) <= 0.03 * spread
     assert bias is not None
-    assert (bias == 0).all()
+    assert not bias.any()
     if name.endswith("uniform"):
         assert weight.abs().max() <= math.sqrt(3) * spread * (1 + 1e-6)
 

@@ -8,7 +8,7 @@ import torch
 
 from hilum.layers.padding import Filling, padded
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "zero": {"mode": "constant"},
     "constant": {"mode": "constant", "constant_values": 1.5},
     "replicate": {"mode": "edge"},
@@ -25,8 +25,7 @@ def image(shape: tuple[int, ...]) -> torch.Tensor:
 @pytest.mark.parametrize("widths", [[(1, 2), (0, 3)], [(9, 14), (7, 0)], [(1, 1), (2, 0), (0, 1)], [(0, 0), (0, 0)]])
 def test_as_numpy_pads(filling: Filling, widths: list[tuple[int, int]]) -> None:
     given = image((2, 3, 4, 5, 3)[: 2 + len(widths)])
-    options: dict[str, Any] = MODES[filling]
-    expected = np.pad(given.numpy(), [(0, 0), (0, 0), *widths], **options)
+    expected = np.pad(given.numpy(), [(0, 0), (0, 0), *widths], **MODES[filling])
     assert np.array_equal(padded(given, widths, filling, value=1.5).numpy(), expected)
 
 

@@ -24,6 +24,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any], int]] = [
     ("resnet", {"depth": 50}, "resnet50", {}, 70),
     ("densenet", {"depth": 121}, "densenet121", {}, 70),
 ]
+PARAMETERS = [pytest.param(*case, id=case[2], marks=[pytest.mark.slow] if case[0] == "vgg" else []) for case in CASES]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def stir(model: nn.Module) -> None:
                 tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
 
 
-@pytest.mark.parametrize(("kind", "options", "name", "theirs", "length"), CASES, ids=[case[2] for case in CASES])
+@pytest.mark.parametrize(("kind", "options", "name", "theirs", "length"), PARAMETERS)
 def test_same_outputs_with_their_weights(
     models: Any, kind: str, options: dict[str, Any], name: str, theirs: dict[str, Any], length: int
 ) -> None:

@@ -15,6 +15,17 @@ Padding = Literal["valid", "same", "zero", "constant", "replicate", "reflect", "
 others put (f - 1) / 2 voxels, rounded down, on either side for a kernel of f: zeros, a constant, the border voxel, or
 the image mirrored, without repeating the border voxel (reflect: 3 2 | 1 2 3) or with it (symmetric: 2 1 | 1 2 3)."""
 
+FILLINGS: dict[Padding, Filling] = {
+    "valid": "zero",
+    "same": "zero",
+    "zero": "zero",
+    "constant": "constant",
+    "replicate": "replicate",
+    "reflect": "reflect",
+    "symmetric": "symmetric",
+}
+"""What each of them puts around an image."""
+
 
 def padded(features: Tensor, widths: Sequence[tuple[int, int]], filling: Filling, *, value: float = 0.0) -> Tensor:
     """Features (B, C, *spatial) with so many voxels before and after each spatial axis.

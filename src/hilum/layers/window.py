@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hilum.layers.padding import Filling, Padding
+from hilum.layers.padding import FILLINGS, Filling, Padding
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,8 @@ class Window:
     """A kernel of f voxels an axis, moved by s voxels, over an image of n that is padded by p on either side.
 
     Gives floor((n + 2 p - d (f - 1) - 1) / s) + 1 voxels, with the dilation d: floor((n + 2 p - f) / s) + 1 for d = 1.
-    `padding` is a number of zeros, or the name of a rule, and `margin` the p of those that fill, (f - 1) / 2 unless it is
-    given. `ceil` rounds up instead, as some poolings do.
+    `padding` is a number of zeros, or the name of a rule; `margin` is the p of those that fill, (f - 1) / 2 unless it
+    is given. `ceil` rounds up instead, as some poolings do.
     """
 
     kernel: int
@@ -56,9 +56,7 @@ class Window:
     @property
     def filling(self) -> Filling:
         """What is put around the image."""
-        if isinstance(self.padding, int):
-            return "zero"
-        return "zero" if self.padding in ("valid", "same") else self.padding
+        return "zero" if isinstance(self.padding, int) else FILLINGS[self.padding]
 
     @property
     def zeros(self) -> int | None:
