@@ -27,7 +27,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 KEYWORDS = {
     *("$defs", "$ref", "additionalProperties", "anyOf", "const", "default", "description", "enum", "format", "items"),
     *("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "maxItems", "minItems", "minLength", "prefixItems"),
-    *("minProperties", "properties", "required", "title", "type"),
+    *("minProperties", "multipleOf", "properties", "required", "title", "type"),
 }
 
 
@@ -78,6 +78,7 @@ def accepts(node: dict[str, Any], value: Any) -> bool:
     if isinstance(value, int | float) and not isinstance(value, bool):
         checks += [value >= node.get("minimum", value), value <= node.get("maximum", value)]
         checks += [value > node.get("exclusiveMinimum", value - 1), value < node.get("exclusiveMaximum", value + 1)]
+        checks += ["multipleOf" not in node or value % node["multipleOf"] == 0]
     return all(checks)
 
 

@@ -45,3 +45,17 @@ def test_group_norm_takes_as_many_groups_up_to_8_as_divide_the_channels(channels
 def test_batch_norm_is_that_of_torch() -> None:
     assert type(norm("batch", 2, channels=4)) is nn.BatchNorm2d
     assert type(norm("batch", 3, channels=4)) is nn.BatchNorm3d
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_layer_norm_is_that_of_torch_over_channels_and_space(dims: int) -> None:
+    features = 3 + 2 * torch.randn(SHAPE[: dims + 2], generator=torch.Generator().manual_seed(3))
+    theirs = nn.LayerNorm(SHAPE[1 : dims + 2], elementwise_affine=False)
+    torch.testing.assert_close(norm("layer", dims, channels=6)(features), theirs(features))
+
+
+def test_features_without_space() -> None:
+    features = torch.randn(4, 6, generator=torch.Generator().manual_seed(4))
+    torch.testing.assert_close(norm("layer", 0, channels=6)(features), nn.LayerNorm(6)(features))
+    torch.testing.assert_close(norm("batch", 0, channels=6)(features), nn.BatchNorm1d(6)(features))
+    assert norm("none", 0, channels=6)(features) is features

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from hilum.optim.optimizers import AdamConfig, AdamWConfig, OptimizerConfig, SGDConfig
+from hilum.optim.optimizers import (
+    AdagradConfig,
+    AdamConfig,
+    AdamWConfig,
+    OptimizerConfig,
+    RMSpropConfig,
+    SGDConfig,
+)
 from hilum.registry import kinds, parse
 
 
@@ -45,6 +52,12 @@ def test_frozen_parameters_are_left_out() -> None:
         (SGDConfig(lr=0.01, momentum=0.0), lambda p: torch.optim.SGD(p, lr=0.01)),
         (AdamConfig(lr=0.01), lambda p: torch.optim.Adam(p, lr=0.01)),
         (AdamWConfig(lr=0.01, weight_decay=0.0), lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.0)),
+        (RMSpropConfig(lr=0.01, decay=0.9), lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.9)),
+        (
+            RMSpropConfig(lr=0.01, momentum=0.5, centered=True),
+            lambda p: torch.optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
+        ),
+        (AdagradConfig(lr=0.01), lambda p: torch.optim.Adagrad(p, lr=0.01)),
     ],
 )
 def test_steps_are_torchs(config: OptimizerConfig, theirs: object) -> None:
@@ -67,3 +80,34 @@ def test_weight_decay_shrinks_kernels_alone(kind: str) -> None:
     assert all(
         (parameter < 2).all() if parameter.ndim > 1 else (parameter == 2).all() for parameter in network.parameters()
     )
+
+
+@pytest.mark.parametrize("kind", kinds("optimizers"))
+def test_the_l1_penalty_is_that_of_the_loss(kind: str) -> None:
+    """One network with the penalty in its optimizer, the other with it in its loss, over matrices and kernels."""
+    with_l1, without = (parse("optimizers", {"kind": kind, "lr": 0.01, "l1": l1}) for l1 in (0.3, 0.0))
+    assert isinstance(with_l1, OptimizerConfig)
+    assert isinstance(without, OptimizerConfig)
+    one, other = model(), model()
+    images = torch.randn(5, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    ours, theirs = with_l1.build(one), without.build(other)
+    for _ in range(3):
+        for network, optimizer, l1 in ((one, ours, 0.0), (other, theirs, 0.3)):
+            optimizer.zero_grad()
+            penalty = sum(parameter.abs().sum() for parameter in network.parameters() if parameter.ndim > 1)
+            (network(images).square().sum() + l1 * penalty).backward()
+            optimizer.step()
+    for left, right in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(left, right)
+
+
+def test_the_l1_penalty_makes_weights_small() -> None:
+    network = model()
+    optimizer = SGDConfig(lr=0.01, momentum=0.0, l1=1.0).build(network)
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for parameter, was in zip(network.parameters(), before, strict=True):
+        expected = was - 0.01 * was.sign() if was.ndim > 1 else was
+        torch.testing.assert_close(parameter.detach(), expected)

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch.optim import lr_scheduler
 
-from hilum.optim.schedules import ConstantConfig, CosineConfig, PolyConfig, ScheduleConfig, StepConfig
+from hilum.optim.schedules import (
+    ConstantConfig,
+    CosineConfig,
+    ExponentialConfig,
+    MultiStepConfig,
+    OneCycleConfig,
+    PlateauConfig,
+    PolyConfig,
+    ScheduleConfig,
+    StepConfig,
+)
 from hilum.registry import kinds, parse
 
 STEPS = 60
@@ -46,6 +56,37 @@ def test_poly_is_torchs() -> None:
 def test_step_is_torchs() -> None:
     theirs = lr_scheduler.StepLR(optimizer(), step_size=STEPS // 4, gamma=0.1)
     assert ours(StepConfig(drops=3)) == pytest.approx(rates(theirs, STEPS))
+
+
+def test_multistep_is_torchs() -> None:
+    theirs = lr_scheduler.MultiStepLR(optimizer(), milestones=[18, 42, 54], gamma=0.3)
+    assert ours(MultiStepConfig(at=(0.3, 0.7, 0.9), gamma=0.3)) == pytest.approx(rates(theirs, STEPS))
+
+
+def test_multistep_wants_rising_shares() -> None:
+    with pytest.raises(ValueError, match="rising"):
+        MultiStepConfig(at=(0.7, 0.3))
+
+
+def test_exponential_is_torchs() -> None:
+    theirs = lr_scheduler.ExponentialLR(optimizer(), gamma=0.02 ** (1 / STEPS))
+    assert ours(ExponentialConfig(floor=0.02)) == pytest.approx(rates(theirs, STEPS))
+
+
+def test_one_cycle_is_torchs() -> None:
+    """Theirs reaches its lowest rate with its last step, ours after it: one step more, and the peak in the same one."""
+    given, rise = optimizer(), (0.3 * STEPS + 1) / (STEPS + 1)
+    theirs = lr_scheduler.OneCycleLR(
+        given, 1.0, total_steps=STEPS + 1, pct_start=rise, cycle_momentum=False, div_factor=20, final_div_factor=50
+    )
+    assert ours(OneCycleConfig(rise=0.3, start=1 / 20, floor=1 / 1000)) == pytest.approx(rates(theirs, STEPS))
+
+
+@given(drops=st.integers(0, 12))
+def test_plateau_falls_by_its_factor_down_to_its_floor(drops: int) -> None:
+    schedule = PlateauConfig(gamma=0.5, floor=0.01)
+    assert schedule.lowered(drops) == pytest.approx(max(0.01, 0.5**drops))
+    assert [schedule.factor(step, STEPS) for step in range(STEPS)] == [1.0] * STEPS
 
 
 def test_warm_up_is_torchs_linear_one() -> None:

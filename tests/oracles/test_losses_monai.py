@@ -1,11 +1,16 @@
-"""Our Dice and focal losses against MONAI's, which know no ignored voxels."""
+"""Our losses against MONAI's, which know no ignored voxels."""
 
 import pytest
 import torch
 
+from hilum.losses.boundary import Boundary
+from hilum.losses.cldice import CentrelineDice
 from hilum.losses.dice import Dice
 from hilum.losses.dice_ce import DiceCrossEntropyConfig
 from hilum.losses.focal import Focal
+from hilum.losses.generalised_dice import GeneralisedDice, Weighing
+from hilum.losses.hausdorff import Hausdorff
+from hilum.losses.tversky import Tversky
 from hilum.problem import Problem
 
 SHAPES = {2: (3, 4, 9, 7), 3: (3, 4, 6, 5, 4)}
@@ -86,3 +91,56 @@ def test_focal_of_classes(dims: int, gamma: float, alpha: float | None) -> None:
     ours = Focal(exclusive=True, gamma=gamma, alpha=alpha)
     expected = theirs(logits(dims), indices(dims).unsqueeze(1)) * 4
     torch.testing.assert_close(ours(logits(dims), indices(dims)), expected)
+
+
+@every_dims
+@pytest.mark.parametrize("weighing", ["square", "simple", "uniform"])
+@pytest.mark.parametrize("batch", [True, False])
+def test_generalised_dice(dims: int, weighing: Weighing, batch: bool) -> None:
+    from monai.losses import GeneralizedDiceLoss
+
+    theirs = GeneralizedDiceLoss(to_onehot_y=True, softmax=True, w_type=weighing, batch=batch)
+    ours = GeneralisedDice(exclusive=True, weighing=weighing, batch=batch)
+    torch.testing.assert_close(ours(logits(dims), indices(dims)), theirs(logits(dims), indices(dims).unsqueeze(1)))
+
+
+@every_dims
+@pytest.mark.parametrize("batch", [True, False])
+def test_tversky(dims: int, batch: bool) -> None:
+    from monai.losses import TverskyLoss
+
+    theirs = TverskyLoss(sigmoid=True, alpha=0.3, beta=0.7, batch=batch)
+    ours = Tversky(exclusive=False, weights=(0.3, 0.7), batch=batch)
+    torch.testing.assert_close(ours(logits(dims), regions(dims)), theirs(logits(dims), regions(dims)))
+
+
+@every_dims
+@pytest.mark.parametrize("exponent", [1.0, 2.0])
+def test_hausdorff(dims: int, exponent: float) -> None:
+    from monai.losses import HausdorffDTLoss
+
+    theirs = HausdorffDTLoss(alpha=exponent, include_background=False, to_onehot_y=True, softmax=True)
+    ours = Hausdorff(exclusive=True, exponent=exponent)
+    torch.testing.assert_close(ours(logits(dims), indices(dims)), theirs(logits(dims), indices(dims).unsqueeze(1)))
+
+
+@every_dims
+def test_boundary(dims: int) -> None:
+    """MONAI leaves out the part that does not depend on the prediction: what a perfect answer costs there."""
+    from monai.losses import BoundaryLoss
+
+    theirs = BoundaryLoss()
+    probabilities, truth = logits(dims).sigmoid(), regions(dims).float()
+    expected = theirs(probabilities, truth) - theirs(truth, truth)
+    torch.testing.assert_close(Boundary(exclusive=False)(logits(dims), regions(dims)), expected)
+
+
+@every_dims
+def test_centre_lines(dims: int) -> None:
+    """MONAI takes all classes as one structure: theirs, class by class."""
+    from monai.losses import SoftclDiceLoss
+
+    theirs = SoftclDiceLoss(iter_=3, smooth=1e-12)
+    probabilities, truth = logits(dims).sigmoid(), regions(dims).float()
+    expected = torch.stack([theirs(probabilities[:, [index]], truth[:, [index]]) for index in range(4)]).mean()
+    torch.testing.assert_close(CentrelineDice(exclusive=False)(logits(dims), regions(dims)), expected)

@@ -70,7 +70,7 @@ def test_what_a_component_dumps_describes_it(family: str) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("dice_cee", "received 'dice_cee', expected one of bce, cross_entropy, dice"),
+        ("dice_cee", "received 'dice_cee', expected one of bce, boundary, cldice, cross_entropy, dice"),
         ("dice_cee", "did you mean 'dice_ce'?"),
         ({"weight": 1}, "is required and missing, expected one of"),
         (3, "received 3, expected a mapping with a kind"),

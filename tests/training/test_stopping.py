@@ -1,4 +1,4 @@
-"""Early stopping against its definition: no score better than the best so far by enough, for too long."""
+"""Early stopping against its definition, and the lowering of the rate at a plateau against torch's scheduler."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import json
 import math
 
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hilum.optim.schedules import PlateauConfig
 from hilum.training.settings import EarlyStoppingConfig
-from hilum.training.stopping import Stillness
+from hilum.training.stopping import Lowering, Stillness
 
 NAN = math.nan
 
@@ -42,3 +46,33 @@ def test_it_ends_where_the_definition_says(
 ) -> None:
     settings = EarlyStoppingConfig(patience=patience, min_delta=min_delta)
     assert ends_after(scores, settings, higher=higher) == expected
+
+
+@given(
+    scores=st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5]), max_size=25),
+    patience=st.integers(1, 4),
+    min_delta=st.sampled_from([0.0, 0.15]),
+    higher=st.booleans(),
+)
+def test_a_plateau_lowers_the_rate_when_torchs_scheduler_does(
+    scores: list[float], patience: int, min_delta: float, higher: bool
+) -> None:
+    """Theirs waits for one validation more than its patience; our state goes through JSON between any two."""
+    settings = PlateauConfig(patience=patience, min_delta=min_delta, gamma=0.5, floor=0.1)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer,
+        "max" if higher else "min",
+        factor=0.5,
+        patience=patience - 1,
+        threshold=min_delta,
+        threshold_mode="abs",
+        min_lr=0.1,
+        eps=0.0,
+    )
+    state = Lowering()
+    for score in scores:
+        theirs.step(score)
+        state.add(score, settings, higher_is_better=higher)
+        state = Lowering.from_facts(json.loads(json.dumps(state.facts)))
+        assert settings.lowered(state.drops) == pytest.approx(optimizer.param_groups[0]["lr"])

@@ -366,7 +366,7 @@ def test_a_saved_state_does_not_move_with_the_training(
     results = going.epochs(make_batches(8, 2), augment=unchanged, after_step=nothing)
     next(results)
     start = {"batch": 0, "loss_sum": 0.0, "seconds": 0.0, "waited": 0.0, "skipped": 0, "skips_in_row": 0}
-    assert going.facts() == {"epoch": 1, "step": 2, **start}
+    assert going.facts() == {"epoch": 1, "step": 2, "gradients": {}, **start}
     checkpoint.save(tmp_path / "last.pt", tensors=going.tensors(), facts=going.facts())
     at_save = weights_sha256(going.model.state_dict())
     next(results)

@@ -67,8 +67,8 @@ class DataConfig(Settings):
     """2D or 3D network; by default as the patch has dimensions, else 2 for images and 3 for volumes."""
     slice_axis: Literal[0, 1, 2] | None = None
     """The axis that a 2D network's slices are taken along; by default the one of coarsest spacing."""
-    batch_size: PositiveInt = 4
-    """Samples in a step, over all processes together."""
+    batch_size: PositiveInt | Literal["all"] = 4
+    """Samples in a step, over all processes together; all is the whole training part, one step an epoch."""
     workers: PositiveInt = 2
     """Threads that make batches ahead of the network."""
     memory_gb: PositiveFloat = 2.0
@@ -77,3 +77,15 @@ class DataConfig(Settings):
     """Folder of prepared cases, shared by all runs; safe to delete."""
     cache_gb: PositiveFloat = 50.0
     """Most disk space for prepared cases; those that were not used for longest make room for new ones."""
+
+    @property
+    def samples_per_step(self) -> int:
+        """`batch_size` as a number; `all` is one once the cases are known, see `for_cases`."""
+        assert self.batch_size != "all", "the training part is not known yet"
+        return self.batch_size
+
+    def for_cases(self, num_train: int) -> int:
+        """`batch_size` as a number, for a training part of so many cases."""
+        if self.batch_size != "all":
+            return self.batch_size
+        return num_train * (self.patch.samples_per_case if self.patch else 1)

@@ -1,12 +1,20 @@
 """The stack of convolutions that one level of a segmentation network consists of, plain or residual."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
-from hilum.layers.activations import LEAKY_SLOPE, Activation, activation
+from hilum.layers.activations import LEAKY_SLOPE, Activation, activation, widening
+from hilum.layers.convolutions import Pad
 from hilum.layers.dimensional import CONVOLUTION
 from hilum.layers.norms import Norm, norm
+from hilum.layers.window import Window
+
+Surround = Literal["zero", "replicate", "reflect", "symmetric"]
+"""What is put around maps before a convolution that keeps their size: see hilum.layers.padding."""
+
+KERNEL = 3
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,7 @@ class BlockStyle:
     norm: Norm = "instance"
     activation: Activation = "leaky_relu"
     dropout: float = 0.0
+    padding: Surround = "zero"
 
 
 class ConvolutionBlock(nn.Module):
@@ -35,20 +44,22 @@ class ConvolutionBlock(nn.Module):
         self.convolutions = nn.ModuleList()
         self.norms = nn.ModuleList()
         self.activations = nn.ModuleList()
+        wide = out_channels * widening(style.activation)
         for position in range(style.convolutions):
-            self.convolutions.append(
-                convolution(
-                    in_channels if position == 0 else out_channels,
-                    out_channels,
-                    3,
-                    stride=stride if position == 0 else 1,  # type: ignore[arg-type]  # one an axis, 2 or 3
-                    padding=1,
-                    bias=False,
-                )
+            layer: nn.Module = convolution(
+                in_channels if position == 0 else out_channels,
+                wide,
+                KERNEL,
+                stride=stride if position == 0 else 1,  # type: ignore[arg-type]  # one an axis, 2 or 3
+                padding=KERNEL // 2 if style.padding == "zero" else 0,
+                bias=style.norm == "none",
             )
-            self.norms.append(norm(style.norm, style.dims, channels=out_channels))
+            if style.padding != "zero":
+                layer = nn.Sequential(Pad(Window(KERNEL, padding=style.padding)), layer)
+            self.convolutions.append(layer)
+            self.norms.append(norm(style.norm, style.dims, channels=wide))
             self.activations.append(activation(style.activation))
-        self.shortcut = _shortcut(in_channels, out_channels, stride=stride, style=style) if style.residual else None
+        self.shortcut = _shortcut(in_channels, wide, stride=stride, style=style) if style.residual else None
         self.dropout = nn.Dropout(style.dropout) if style.dropout else None
 
     def forward(self, features: Tensor) -> Tensor:
@@ -70,7 +81,7 @@ def _shortcut(in_channels: int, out_channels: int, *, stride: tuple[int, ...], s
         return nn.Identity()
     convolution = CONVOLUTION[style.dims]
     return nn.Sequential(
-        convolution(in_channels, out_channels, 1, stride=stride, bias=False),  # type: ignore[arg-type]
+        convolution(in_channels, out_channels, 1, stride=stride, bias=style.norm == "none"),  # type: ignore[arg-type]
         norm(style.norm, style.dims, channels=out_channels),
     )
 

@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
-import torch
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
-from hilum.losses.base import LossConfig, full_precision, summed
-from hilum.problem import IGNORE, Problem
+from hilum.losses.base import LossConfig
+from hilum.losses.compared import compared
+from hilum.problem import Problem
 
 
 class Dice(nn.Module):
@@ -27,24 +27,9 @@ class Dice(nn.Module):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Scalar from logits (B, C, *spatial) and targets, class indices (B, *spatial) or regions (B, C, *spatial)."""
-        logits = full_precision(logits)
-        probabilities = logits.softmax(1) if self.exclusive else logits.sigmoid()
-        if self.exclusive:
-            classes = torch.arange(logits.shape[1], device=targets.device).view(1, -1, *(1,) * (targets.dim() - 1))
-            seen = (targets != IGNORE).unsqueeze(1)
-            truth = targets.unsqueeze(1) == classes
-            if not self.background:
-                probabilities, truth = probabilities[:, 1:], truth[:, 1:]
-        else:
-            seen = targets != IGNORE
-            truth = targets == 1
-        probabilities = probabilities * seen
-        axes = (0, *range(2, logits.dim())) if self.batch else tuple(range(2, logits.dim()))
-        overlap = (probabilities * truth).sum(axes)
-        volumes = probabilities.sum(axes) + truth.sum(axes)
-        if self.batch:
-            overlap, volumes = summed(overlap), summed(volumes)
-        return (1 - (2 * overlap + self.smooth) / (volumes + self.smooth)).mean()
+        pair = compared(logits, targets, exclusive=self.exclusive, background=self.background)
+        overlap, predicted, truth = pair.sums(pair.predicted * pair.truth, pair.predicted, pair.truth, batch=self.batch)
+        return (1 - (2 * overlap + self.smooth) / (predicted + truth + self.smooth)).mean()
 
 
 class DiceConfig(LossConfig, kind="dice"):

@@ -18,8 +18,11 @@ class NetworkConfig(Component, family="networks"):
 
     task: ClassVar[Literal["classification", "segmentation"]] = "classification"
     """The kind of problem that the network answers."""
-    needs_size: ClassVar[bool] = False
-    """Whether the network can be built only for inputs of one size, which `Problem.size` then has to give."""
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether the network can be built only for inputs of one size, which `Problem.size` then has to give."""
+        return False
 
     @property
     def gives_several(self) -> bool:

@@ -1,4 +1,4 @@
-"""Densely connected networks for classification: DenseNet-121, 169 and 201 in 2D and 3D, with torchvision's names."""
+"""Densely connected networks for classification: DenseNet-121 to 264 in 2D and 3D, with torchvision's names."""
 
 from collections import OrderedDict
 from typing import Annotated, Literal, Self
@@ -15,7 +15,13 @@ from hilum.problem import Problem
 BOTTLENECK = 4
 """Channels between the two convolutions of a layer, as a multiple of the growth."""
 
-LAYERS: dict[int, tuple[int, ...]] = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
+LAYERS: dict[int, tuple[int, ...]] = {
+    121: (6, 12, 24, 16),
+    161: (6, 12, 36, 24),
+    169: (6, 12, 32, 32),
+    201: (6, 12, 48, 32),
+    264: (6, 12, 64, 48),
+}
 """Layers in each dense block by depth."""
 
 SMALLEST = 29
@@ -112,8 +118,8 @@ def _transition(dims: int, channels: int) -> nn.Sequential:
 class DenseNetConfig(NetworkConfig, kind="densenet"):
     """Densely connected network (Huang et al. 2017), for images of at least 29 pixels an axis."""
 
-    depth: Literal[121, 169, 201] = 121
-    """Layers with weights."""
+    depth: Literal[121, 161, 169, 201, 264] = 121
+    """Layers with weights; 161 is published with a growth of 48."""
     growth: PositiveInt = 32
     """Channels that each layer appends; the stem has twice as many."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

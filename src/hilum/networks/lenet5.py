@@ -3,23 +3,20 @@
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from hilum.layers.activations import Activation, activation
+from hilum.layers.activations import Activation, activation, widening
 from hilum.layers.dimensional import CONVOLUTION
+from hilum.layers.pooling import Pooling, pooling
+from hilum.layers.window import Window, output_size, window_faults
 from hilum.networks.base import NetworkConfig
 from hilum.problem import Problem
 
 KERNEL = 5
 POOL = 2
-Pooling = Literal["average", "max"]
-POOLINGS: dict[Pooling, dict[int, type[nn.AvgPool2d | nn.AvgPool3d | nn.MaxPool2d | nn.MaxPool3d]]] = {
-    "average": {2: nn.AvgPool2d, 3: nn.AvgPool3d},
-    "max": {2: nn.MaxPool2d, 3: nn.MaxPool3d},
-}
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,7 @@ class LeNet5Style:
     activation: Activation = "tanh"
     pooling: Pooling = "average"
     dropout: float = 0.0
+    penultimate: int = 84
 
 
 class LeNet5(nn.Module):
@@ -42,27 +40,27 @@ class LeNet5(nn.Module):
     def __init__(self, in_channels: int, out_features: int, *, size: tuple[int, ...], style: LeNet5Style) -> None:
         """Build the layers for images of `size`."""
         super().__init__()
-        convolution = CONVOLUTION[len(size)]
-        pool = POOLINGS[style.pooling][len(size)]
+        dims, wide = len(size), widening(style.activation)
+        convolution = CONVOLUTION[dims]
         self.features = nn.Sequential(
             OrderedDict(
-                c1=convolution(in_channels, 6, KERNEL, padding=style.padding),
+                c1=convolution(in_channels, 6 * wide, KERNEL, padding=style.padding),
                 a1=activation(style.activation),
-                s2=pool(POOL),
-                c3=convolution(6, 16, KERNEL),
+                s2=pooling(style.pooling, dims, channels=6, size=POOL, stride=POOL),
+                c3=convolution(6, 16 * wide, KERNEL),
                 a3=activation(style.activation),
-                s4=pool(POOL),
+                s4=pooling(style.pooling, dims, channels=16, size=POOL, stride=POOL),
             )
         )
         self.classifier = nn.Sequential(
             OrderedDict(
-                c5=nn.Linear(16 * math.prod(feature_size(size, style.padding)), 120),
+                c5=nn.Linear(16 * math.prod(output_size(dict(windows(style.padding)).values(), size)), 120 * wide),
                 a5=activation(style.activation),
                 d5=nn.Dropout(style.dropout),
-                f6=nn.Linear(120, 84),
+                f6=nn.Linear(120, style.penultimate * wide),
                 a6=activation(style.activation),
                 d6=nn.Dropout(style.dropout),
-                output=nn.Linear(84, out_features),
+                output=nn.Linear(style.penultimate, out_features),
             )
         )
 
@@ -72,15 +70,14 @@ class LeNet5(nn.Module):
         return logits
 
 
-def feature_size(size: tuple[int, ...], padding: int) -> tuple[int, ...]:
-    """Size of the maps that reach the fully connected layers; 0 or less on an axis where the image is too small."""
-    return tuple((((length + 2 * padding - KERNEL + 1) // POOL) - KERNEL + 1) // POOL for length in size)
+def windows(padding: int) -> tuple[tuple[str, Window], ...]:
+    """The name and the window of each convolution and pooling, first to last."""
+    pool = Window(POOL, POOL)
+    return ("c1", Window(KERNEL, padding=padding)), ("s2", pool), ("c3", Window(KERNEL)), ("s4", pool)
 
 
 class LeNet5Config(NetworkConfig, kind="lenet5"):
     """Two convolutions and three fully connected layers (LeCun et al. 1998), for small images of one size."""
-
-    needs_size: ClassVar[bool] = True
 
     padding: NonNegativeInt = 0
     """Zeros around the image; 2 gives 28 x 28 images the map sizes that 32 x 32 ones have without."""
@@ -88,20 +85,22 @@ class LeNet5Config(NetworkConfig, kind="lenet5"):
     """Function after each layer but the last; tanh as published, relu today."""
     pooling: Pooling = "average"
     """How 2 x 2 (x 2) neighbours become one; average as published, max today."""
+    penultimate: PositiveInt = 84
+    """Units of the last hidden layer; 84 as published, 100 in some lectures."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability with which a feature before each of the last two layers is set to 0 in training."""
+
+    @property
+    def needs_size(self) -> bool:
+        """Always: the fully connected layers see every voxel of the last maps."""
+        return True
 
     def build(self, problem: Problem) -> nn.Module:
         """A LeNet5 for inputs of `problem.size`. Raises ConfigError where there is none or it is too small."""
         self.refuse_faults(problem)
-        style = LeNet5Style(self.padding, self.activation, self.pooling, self.dropout)
+        style = LeNet5Style(self.padding, self.activation, self.pooling, self.dropout, self.penultimate)
         return LeNet5(problem.num_channels, problem.num_outputs, size=problem.size or (), style=style)
 
     def size_faults(self, size: tuple[int, ...]) -> list[str]:
-        """Which axes are too short for two convolutions and two poolings."""
-        smallest = KERNEL - 1 + POOL * (KERNEL - 1 + POOL) - 2 * self.padding
-        return [
-            f"image axis {axis} is {length}, must be at least {smallest} with padding {self.padding}"
-            for axis, length in enumerate(size)
-            if length < smallest
-        ]
+        """Which axes are too short, and the layer that leaves nothing of them."""
+        return window_faults(windows(self.padding), size)

@@ -1,4 +1,4 @@
-"""Residual networks for classification: ResNet-18, 34 and 50 in 2D and 3D, with torchvision's names of weights."""
+"""Residual networks for classification: ResNet-18 to 152 in 2D and 3D, with torchvision's names of weights."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
@@ -83,6 +83,8 @@ LAYOUTS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] 
     18: (BasicBlock, (2, 2, 2, 2)),
     34: (BasicBlock, (3, 4, 6, 3)),
     50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+    152: (Bottleneck, (3, 8, 36, 3)),
 }
 
 
@@ -147,7 +149,7 @@ def _downsample(dims: int, in_channels: int, *, out_channels: int, stride: int) 
 class ResNetConfig(NetworkConfig, kind="resnet"):
     """Residual network (He et al. 2016), for images of any size."""
 
-    depth: Literal[18, 34, 50] = 18
+    depth: Literal[18, 34, 50, 101, 152] = 18
     """Layers with weights."""
     width: PositiveInt = 64
     """Channels of the first stage; each of the three others has twice as many as the one before."""

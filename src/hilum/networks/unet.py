@@ -8,10 +8,11 @@ from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from hilum.layers.activations import Activation
-from hilum.layers.blocks import BlockStyle, ConvolutionBlock, initialise_convolutions
+from hilum.layers.blocks import BlockStyle, ConvolutionBlock, Surround, initialise_convolutions
 from hilum.layers.dimensional import CONVOLUTION, TRANSPOSED_CONVOLUTION
 from hilum.layers.norms import Norm
 from hilum.networks.base import NetworkConfig
+from hilum.networks.sizes import multiple_faults, single_voxel_faults
 from hilum.problem import Problem
 
 LEVELS_SUPERVISED = 4
@@ -98,9 +99,13 @@ class UNetConfig(NetworkConfig, kind="unet"):
     residual: bool = False
     """Whether each level adds its input to its output."""
     norm: Norm = "instance"
-    """Normalisation after each convolution: of each sample and channel, of the batch, or of groups of 8 channels."""
+    """Normalisation after each convolution: of each sample and channel, of the batch, of groups of 8 channels, of each
+    sample over all channels (layer), or none."""
     activation: Activation = "leaky_relu"
     """Function after each normalisation."""
+    padding: Surround = "zero"
+    """What is put around the maps before each convolution: zeros, the border voxel again, or the image mirrored,
+    without (reflect) or with the border voxel (symmetric)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability with which a feature at the end of a level is set to 0 in training."""
     deep_supervision: bool = False
@@ -124,7 +129,13 @@ class UNetConfig(NetworkConfig, kind="unet"):
         """A UNet with one output channel for each class or region. Raises ConfigError where `problem` does not suit."""
         self.refuse_faults(problem)
         style = BlockStyle(
-            problem.dims, self.convolutions, self.residual, self.norm, self.activation, dropout=self.dropout
+            problem.dims,
+            self.convolutions,
+            self.residual,
+            self.norm,
+            self.activation,
+            dropout=self.dropout,
+            padding=self.padding,
         )
         return UNet(
             problem.num_channels,
@@ -154,17 +165,9 @@ class UNetConfig(NetworkConfig, kind="unet"):
         faults = self._stride_faults(len(size))
         if faults:
             return faults
-        for axis, (length, factor) in enumerate(zip(size, self.pool_factor(len(size)), strict=True)):
-            if length % factor:
-                below, above = length // factor * factor, -(-length // factor) * factor
-                nearest = f"{below} or {above}" if below else f"{above}"
-                faults.append(f"patch axis {axis} is {length}, must be a multiple of {factor}: nearest {nearest}")
-        if not faults and self.norm == "instance" and size == self.pool_factor(len(size)):
-            faults.append(
-                f"a patch of {'x'.join(map(str, size))} shrinks to a single voxel, whose instance norm is 0:"
-                " take a larger patch or fewer levels"
-            )
-        return faults
+        factors = self.pool_factor(len(size))
+        faults = multiple_faults(size, factors)
+        return faults or (single_voxel_faults(size, factors) if self.norm == "instance" else [])
 
     def _stride_faults(self, dims: int) -> list[str]:
         strides, expected = self.strides, len(self.channels) - 1

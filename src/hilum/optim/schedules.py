@@ -1,11 +1,14 @@
-"""Learning-rate schedules as pure functions of the step: nothing to save, nothing to resume."""
+"""Learning-rate schedules as pure functions of the step: nothing to save or resume, the drops of plateau aside."""
 
 import math
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from hilum.registry import Component
+
+ROUNDING = 1e-9
+"""What a share of the run may lack of a given one and still count as having reached it."""
 
 
 class ScheduleConfig(Component, family="schedules"):
@@ -51,6 +54,83 @@ class StepConfig(ScheduleConfig, kind="step"):
     def shape(self, progress: float) -> float:
         """gamma to the number of drops so far."""
         return self.gamma ** min(self.drops, math.floor(progress * (self.drops + 1)))
+
+
+class MultiStepConfig(ScheduleConfig, kind="multistep"):
+    """The learning rate falls by a factor at given shares of the run."""
+
+    at: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)] = (0.5, 0.75)
+    """Shares of the run, after warm-up, at which it falls, in rising order."""
+    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """What it is multiplied by each time."""
+
+    @field_validator("at")
+    @classmethod
+    def _rising(cls, received: tuple[float, ...]) -> tuple[float, ...]:
+        if list(received) != sorted(set(received)):
+            raise ValueError("shares in rising order, such as [0.5, 0.75]")
+        return received
+
+    def shape(self, progress: float) -> float:
+        """gamma to the number of shares reached so far."""
+        return self.gamma ** sum(progress >= share - ROUNDING for share in self.at)
+
+
+class ExponentialConfig(ScheduleConfig, kind="exponential"):
+    """The learning rate falls by the same factor in every step."""
+
+    floor: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Share of the highest learning rate that is left at the end."""
+
+    def shape(self, progress: float) -> float:
+        """From 1 to `floor`, by equal factors."""
+        return float(self.floor**progress)
+
+
+class OneCycleConfig(ScheduleConfig, kind="one_cycle"):
+    """Half a cosine up, half a cosine down to nearly nothing (Smith and Topin 2019, arXiv:1708.07120).
+
+    The learning rate alone: torch's scheduler of that name also turns the momentum the other way.
+    """
+
+    rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Share of the run over which it rises."""
+    start: Annotated[float, Field(gt=0, lt=1)] = 0.04
+    """Share of the highest learning rate at the beginning."""
+    floor: Annotated[float, Field(gt=0, lt=1)] = 4e-6
+    """Share of the highest learning rate that is left at the end."""
+
+    def shape(self, progress: float) -> float:
+        """From `start` to 1 to `floor`."""
+        if progress < self.rise:
+            low, part = self.start, 1 - progress / self.rise
+        else:
+            low, part = self.floor, (progress - self.rise) / (1 - self.rise)
+        return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * part))
+
+
+class PlateauConfig(ScheduleConfig, kind="plateau"):
+    """The learning rate falls by a factor when validation has stood still for a while.
+
+    How often it fell is a state, which the checkpoint keeps; within an epoch it is a pure function of the step.
+    """
+
+    patience: PositiveInt = 10
+    """Validations in a row without a better score after which the learning rate falls."""
+    min_delta: NonNegativeFloat = 0.0
+    """What a score has to be better by to count."""
+    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """What the learning rate is multiplied by each time."""
+    floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the highest learning rate below which it never falls."""
+
+    def shape(self, progress: float) -> float:
+        """Always 1: the validations decide, see `lowered`."""
+        return 1.0
+
+    def lowered(self, drops: int) -> float:
+        """The factor after so many drops."""
+        return max(self.floor, self.gamma**drops)
 
 
 class CosineConfig(ScheduleConfig, kind="cosine"):

@@ -104,7 +104,7 @@ def run_bytes(step: StepCost, validation: int = 0, *, cases: int = 0, device: st
 def study_bytes(study: Study, runtime: Runtime) -> int:
     """The highest memory of a run of this study, by its first training case and its first of the validation part."""
     experiment, problem = study.experiment, study.problem
-    size, batch_size = study.frame.shape, experiment.data.batch_size
+    size, batch_size = study.frame.shape, experiment.data.samples_per_step
     step = step_cost(experiment.network, problem, size=size, batch_size=batch_size, precision=runtime.precision)
     each, validation = study.store.get(study.split.part("train")[0]).image.nbytes, 0
     cases = min(len(study.learnt_from) * each, int(experiment.data.memory_gb * 2**30))

@@ -201,9 +201,10 @@ def _tell(study: Study, trial: StepTrial, found: Found, *, audit: Audit, say: Sa
     if found.warnings:
         say(table(found.warnings))
     experiment = study.experiment
+    samples = experiment.data.samples_per_step
     say(
         f"{experiment.network.kind}: {trial.parameters:,} parameters; a step with a batch of "
-        f"{experiment.data.batch_size} takes {trial.step_s:.3g} s and at most {trial.memory_bytes / MIB:,.0f} MiB of "
+        f"{samples} takes {trial.step_s:.3g} s and at most {trial.memory_bytes / MIB:,.0f} MiB of "
         f"{'memory' if trial.device == 'cpu' else f'memory of {trial.device}'}, loss {trial.loss:.4f}"
     )
     say(_memory(study))

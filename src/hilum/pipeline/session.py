@@ -15,6 +15,7 @@ from hilum.data.loader import Batches
 from hilum.errors import CheckpointError
 from hilum.hardware import keep_freed_memory
 from hilum.inference.inputs import frames_of
+from hilum.optim.schedules import PlateauConfig
 from hilum.pipeline.restore import problem_from
 from hilum.pipeline.study import Study
 from hilum.pipeline.training_faults import refuse_long_warmup
@@ -26,7 +27,7 @@ from hilum.training import checkpoint
 from hilum.training.budget import Budget
 from hilum.training.freezing import freeze
 from hilum.training.interrupt import StopRequest
-from hilum.training.stopping import Stillness
+from hilum.training.stopping import Lowering, Stillness
 from hilum.training.trainer import EpochResult, Trainer
 
 
@@ -43,6 +44,7 @@ class Session:
     augmenter: Augmenter
     best: dict[str, Any] = field(default_factory=dict)
     stillness: Stillness = field(default_factory=Stillness)
+    lowering: Lowering = field(default_factory=Lowering)
     budget: Budget | None = None
 
     def restore(self) -> None:
@@ -63,6 +65,7 @@ class Session:
             same_monitor = facts.get("monitor", facts["best"].get("monitor")) == self.study.experiment.monitor
             self.best = facts["best"] if same_monitor else {}
             self.stillness = Stillness(**facts.get("stillness", {})) if same_monitor else Stillness()
+            self._restore_lowering(facts.get("lowering", {}), same_monitor=same_monitor)
             self.budget = Budget.from_facts(facts["budget"]) if facts.get("budget") else None
         if self.runtime.is_main:
             self.run.forget_after(self.trainer.position.epoch, self.trainer.position.step)
@@ -128,6 +131,15 @@ class Session:
         self.save_last()
         return entry
 
+    def _restore_lowering(self, facts: dict[str, Any], *, same_monitor: bool) -> None:
+        """Go on with the learning rate that a plateau schedule had come to."""
+        self.lowering = Lowering.from_facts(facts)
+        if not same_monitor:
+            self.lowering.stillness = Stillness()
+        schedule = self.study.experiment.schedule
+        if isinstance(schedule, PlateauConfig):
+            self.trainer.lr_scale = schedule.lowered(self.lowering.drops)
+
     @property
     def _facts(self) -> dict[str, Any]:
         """What a checkpoint holds beside tensors."""
@@ -137,6 +149,7 @@ class Session:
             "best": self.best,
             "monitor": self.study.experiment.monitor,
             "stillness": self.stillness.facts,
+            "lowering": self.lowering.facts,
             "budget": None if self.budget is None else self.budget.facts,
             "problem": asdict(self.study.problem),
             "axes": list(self.study.frame.axes),
@@ -147,9 +160,12 @@ class Session:
     def _judge(self, epoch: int, score: float, loss: float) -> None:
         """Take note of a validation, and keep the weights where they are the best so far."""
         experiment = self.study.experiment
+        higher = experiment.monitored.better == "higher"
         if experiment.train.early_stopping is not None:
-            higher = experiment.monitored.better == "higher"
             self.stillness.add(score, experiment.train.early_stopping, higher_is_better=higher)
+        if isinstance(experiment.schedule, PlateauConfig):
+            self.lowering.add(score, experiment.schedule, higher_is_better=higher)
+            self.trainer.lr_scale = experiment.schedule.lowered(self.lowering.drops)
         if not self._is_better(score, loss):
             return
         self.best = {"epoch": epoch, "monitor": self.study.experiment.monitor, "score": score, "loss": loss}
@@ -231,6 +247,7 @@ def rebatched(position: dict[str, Any], before: int | None, now: int) -> dict[st
         "batch": counted["batch"] // now,
         "loss_sum": counted["loss_sum"] / now,
         "skipped": counted["skipped"] // now,
+        "gradients": {name: total * before / now for name, total in position.get("gradients", {}).items()},
     }
 
 

@@ -40,7 +40,7 @@ def _smaller(study: Study, runtime: Runtime) -> str:
     data, train = study.experiment.data, study.experiment.train
     size = study.problem.size or study.frame.shape
     available = memory_bytes(runtime.device.type)
-    share = data.batch_size // runtime.world
+    share = data.samples_per_step // runtime.world
 
     def memory(batch_size: int, size: tuple[int, ...]) -> float:
         problem = study.problem.resized(len(size), size) if study.problem.size else study.problem

@@ -80,7 +80,7 @@ class Study:
         faults = self._size_faults(size)
         if len(prepared.image) != self.problem.num_channels:
             faults.append(f"has {len(prepared.image)} channels, the first training case {self.problem.num_channels}")
-        if size != self.frame.shape and self.experiment.data.batch_size > 1:
+        if size != self.frame.shape and self.experiment.data.samples_per_step > 1:
             faults.append(
                 f"is {size} after preparation, the first training case {self.frame.shape}: cases of different sizes "
                 "cannot share a batch; give data.patch.size, add a resize step, or set data.batch_size=1"
@@ -105,14 +105,14 @@ class Study:
         Raises ConfigError where the processes cannot share a batch evenly, or where the warm-up outlasts the run.
         """
         data = self.experiment.data
-        if data.batch_size % runtime.world:
+        if data.samples_per_step % runtime.world:
             raise ConfigError(
-                f"data.batch_size: received {data.batch_size}, "
+                f"data.batch_size: received {data.samples_per_step}, "
                 f"expected a multiple of the {runtime.world} processes that share a batch"
             )
         batches = Batches(
             dataset,
-            batch_size=data.batch_size,
+            batch_size=data.samples_per_step,
             seed=self.experiment.runtime.seed,
             samples_per_case=data.patch.samples_per_case if data.patch else 1,
             steps=self.experiment.train.steps_per_epoch,
@@ -186,6 +186,7 @@ def make_study(
     store = store.with_problem(problem)
     # Written out, so that every later use takes what was found here and not what it would find elsewhere.
     found = {"dims": problem.dims, "slice_axis": slice_axis, "prepare": store.steps}
+    found["batch_size"] = experiment.data.for_cases(len(train))
     loss = Fit.of(store, train, progress).loss(experiment.loss)
     data = experiment.data.model_copy(update=found)
     experiment = experiment.model_copy(update={"data": data, "loss": loss})

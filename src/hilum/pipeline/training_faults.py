@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hilum.errors import ConfigError
 from hilum.experiment import Experiment
+from hilum.optim.schedules import PlateauConfig
 from hilum.problem import Problem
 from hilum.training.freezing import freeze_faults
 from hilum.yaml_text import Location
@@ -23,6 +24,8 @@ def training_faults(experiment: Experiment, problem: Problem, *, num_val: int) -
             yield ("train", "freeze", number), message
     if train.early_stopping is not None and not num_val:
         yield ("train", "early_stopping"), "needs a validation part, and the split has none: remove it"
+    if isinstance(experiment.schedule, PlateauConfig) and not num_val:
+        yield ("schedule",), "plateau needs a validation part, and the split has none: take another schedule"
     if train.validate_cases is not None and train.validate_cases > num_val:
         message = f"received {train.validate_cases}, the validation part has {num_val} cases: lower or remove it"
         yield ("train", "validate_cases"), message

@@ -76,10 +76,14 @@ class Progress:
             self.line(f"step {self._done}/{self._total}  {numbers}  {_duration(self._left_s(now_s))} left")
 
     def epoch(self, record: Mapping[str, float]) -> None:
-        """Prints one line with the numbers of a finished epoch."""
+        """Prints one line with the numbers of a finished epoch, those within another entry aside."""
         if self._score_name is not None and self._score_name in record:
             self._score = f"{self._score_name} {_number(record[self._score_name])}"
-        self.line("  ".join(f"{name} {_entry(name, value)}" for name, value in record.items()))
+        self.line(
+            "  ".join(
+                f"{name} {_entry(name, value)}" for name, value in record.items() if not isinstance(value, Mapping)
+            )
+        )
 
     def line(self, text: str) -> None:
         """Prints a line of text above the bar, or into the log."""

@@ -46,6 +46,9 @@ class TrainConfig(Settings):
     """The score that chooses the best checkpoint; by default the first of the metrics."""
     early_stopping: EarlyStoppingConfig | None = None
     """When to end before the last epoch; by default never."""
+    log_gradients: bool = False
+    """Write the length (L2 norm) of each layer's gradient, its mean over the steps of the epoch, into log.jsonl and
+    TensorBoard as gradients/LAYER; before a long gradient is shortened."""
     on_nan: Literal["stop", "skip"] = "stop"
     """What a loss or gradient that is NaN or infinite does: end the run, or leave the weights as they are and go on."""
     max_skips: PositiveInt = 10

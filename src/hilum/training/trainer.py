@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -20,6 +20,7 @@ from hilum.runtime import Runtime
 from hilum.training.average import WeightAverage
 from hilum.training.compiling import Compiled
 from hilum.training.freezing import still_norms
+from hilum.training.gradients import added, layer_norms
 from hilum.training.settings import TrainConfig
 from hilum.training.spoilt import Spoilt, SpoiltError
 
@@ -35,11 +36,12 @@ class EpochResult:
     seconds: float
     waiting: float
     skipped: int = 0
+    gradients: dict[str, float] = field(default_factory=dict)
 
     @property
     def record(self) -> dict[str, Any]:
-        """The result as a line of the log; batches that were skipped are named where there are any."""
-        return {name: value for name, value in asdict(self).items() if name != "skipped" or value}
+        """The result as a line of the log; skipped batches and gradients are named where there are any."""
+        return {name: value for name, value in asdict(self).items() if name not in ("skipped", "gradients") or value}
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Position:
     skipped: int = 0
     """Batches of this epoch that were left out because they were spoilt."""
     skips_in_row: int = 0
+    gradients: dict[str, float] = field(default_factory=dict)
+    """Sums over this epoch's steps of each layer's gradient norm, where they are logged."""
 
 
 class Trainer:
@@ -81,10 +85,13 @@ class Trainer:
         self.scaler = runtime.scaler()
         self.average = WeightAverage(model, settings.ema) if settings.ema is not None else None
         self.position = Position()
+        self.lr_scale = 1.0
+        """What the learning rate is multiplied by beside the schedule, as validations decide."""
         self.step_limit: int | None = None
         """Where a time budget ends; the last epoch ends with it."""
         self.spoilt: Spoilt | None = None
         """What was wrong with the last step, where it was skipped."""
+        self._gradients: dict[str, float] = {}
         self._still = still_norms(model, settings.freeze)
         self._highest_lr = [float(group["lr"]) for group in optimizer.param_groups]
 
@@ -129,7 +136,7 @@ class Trainer:
             clock = perf_counter()
             while at.step != self.step_limit and (group := self._next_group(iterator)) is not None:
                 waited = perf_counter() - clock
-                lr_factor = self.schedule.factor(at.step, total)
+                lr_factor = self.schedule.factor(at.step, total) * self.lr_scale
                 loss = self._step([augment(self._to_device(batch)) for batch in group], lr_factor)
                 now = perf_counter()
                 self._advance(loss, len(group))
@@ -147,6 +154,7 @@ class Trainer:
         if self.spoilt is None:
             at.loss_sum += loss * num_batches
             at.skips_in_row = 0
+            at.gradients = added(at.gradients, self._gradients, weight=num_batches)
         else:
             at.skipped += num_batches
             at.skips_in_row += 1
@@ -156,7 +164,8 @@ class Trainer:
         counted = at.batch - at.skipped
         mean_loss = at.loss_sum / counted if counted else math.nan
         lr, waiting = float(self.optimizer.param_groups[0]["lr"]), round(at.waited / at.seconds, 4)
-        return EpochResult(at.epoch, at.step, mean_loss, lr, round(at.seconds, 3), waiting, at.skipped)
+        gradients = {name: total / counted for name, total in at.gradients.items()}
+        return EpochResult(at.epoch, at.step, mean_loss, lr, round(at.seconds, 3), waiting, at.skipped, gradients)
 
     def _next_group(self, iterator: Iterator[Batch]) -> list[Batch] | None:
         group = [batch for _, batch in zip(range(self.settings.accumulate), iterator, strict=False)]
@@ -179,6 +188,7 @@ class Trainer:
         self.spoilt = None if math.isfinite(mean_loss) else self._spoilt("loss", mean_loss, group)
         if self.spoilt is None:
             self.scaler.unscale_(self.optimizer)
+            self._gradients = layer_norms(self.model) if self.settings.log_gradients else {}
             norm = self._shorten_gradient()
             # A float16 scaler leaves out a step of too large a gradient itself, and lowers its scale.
             if not self.scaler.is_enabled() and not math.isfinite(norm):
