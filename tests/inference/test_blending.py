@@ -12,9 +12,9 @@ from tests.inference.brute_force import streamed, whole
 from torch import Tensor
 
 from hilum.inference import blending, lattice
+from hilum.inference.axes import mirrorings
 from hilum.inference.blending import Block, Network
 from hilum.inference.lattice import Lattice, Triple, lattices
-from hilum.inference.predictor import mirrorings
 from hilum.inference.windows import all_starts
 
 sides = st.integers(1, 11)

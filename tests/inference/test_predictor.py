@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from hilum.errors import ConfigError
-from hilum.inference.predictor import Predictor, coarsest_axis, mirrorings
+from hilum.inference.axes import coarsest_axis, mirrorings
+from hilum.inference.predictor import Predictor
 from hilum.prepare.base import PrepareConfig
 from hilum.prepare.canonical import CanonicalConfig
 from hilum.prepare.crop_foreground import CropForegroundConfig

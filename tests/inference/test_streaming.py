@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from hilum.errors import DataError
 from hilum.inference import blending, lattice, restore
-from hilum.inference.predictor import Predictor, mirrorings
+from hilum.inference.axes import mirrorings
+from hilum.inference.predictor import Predictor
 from hilum.prepare.base import PrepareConfig
 from hilum.prepare.canonical import CanonicalConfig
 from hilum.prepare.spacing import SpacingConfig

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.inference.brute_force import blended, whole
 from torch import Tensor
 
-from hilum.inference.predictor import mirrorings
+from hilum.inference.axes import mirrorings
 from hilum.inference.windows import WEIGHT_FLOOR, all_starts, gaussian_weights, window_starts
 
 

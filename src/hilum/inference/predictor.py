@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from hilum.data.modalities import with_missing
-from hilum.errors import ConfigError, DataError, nearest
+from hilum.errors import ConfigError, DataError
 from hilum.formats.reading import read_image
+from hilum.inference.axes import coarsest_axis
 from hilum.inference.blending import Block, Network, blend
 from hilum.inference.lattice import Triple, lattices
 from hilum.inference.memory import BYTES, PROCESS_BYTES, Divide, Needs, Plan, network_bytes, planned, undivided
@@ -288,30 +288,3 @@ class Predictor:
 def _missing(channel: Tensor) -> bool:
     """Whether all voxels (I, J, K) are NaN; that of most channels the first voxel tells."""
     return bool(channel[0, 0, 0].isnan()) and bool(channel.isnan().all())
-
-
-def coarsest_axis(grid: Grid) -> int:
-    """The axis that slices of a scan are stacked along: of the largest spacing, the last of equals; K for one slice."""
-    if grid.shape[2] == 1:
-        return 2
-    return max(range(3), key=lambda axis: (round(grid.spacing[axis], 3), axis))
-
-
-def mirrorings(axes: Sequence[str | int], names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """All ways to mirror one or more of `axes`, as sets of indices: two axes give three, three give seven.
-
-    `axes` are indices or the names of the network's spatial axes, which `names` lists in order, or "all" of them.
-    Raises ConfigError for an axis that there is not.
-    """
-    indices = sorted({_axis_index(axis, names) for axis in (names if axes == "all" else axes)})
-    return tuple(chosen for count in range(1, len(indices) + 1) for chosen in itertools.combinations(indices, count))
-
-
-def _axis_index(axis: str | int, names: Sequence[str]) -> int:
-    if isinstance(axis, int) and 0 <= axis < len(names):
-        return axis
-    if isinstance(axis, str) and axis in names:
-        return names.index(axis)
-    close = nearest(str(axis), names)
-    hint = f"; did you mean '{close}'?" if close else ""
-    raise ConfigError(f"received the axis {axis!r} to mirror, expected one of {', '.join(names)}{hint}")

@@ -12,7 +12,8 @@ from torch import nn
 from hilum.errors import CheckpointError, ConfigError
 from hilum.evaluation.decision import Decision
 from hilum.experiment import Experiment, load
-from hilum.inference.predictor import Predictor, mirrorings
+from hilum.inference.axes import mirrorings
+from hilum.inference.predictor import Predictor
 from hilum.inference.section import PredictConfig
 from hilum.pipeline.deciding import decision_of
 from hilum.problem import Problem

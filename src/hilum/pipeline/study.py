@@ -19,7 +19,7 @@ from hilum.data.splits.base import Split
 from hilum.data.store import Store
 from hilum.errors import ConfigError, Fault
 from hilum.experiment import Experiment, section_faults
-from hilum.inference.predictor import coarsest_axis, mirrorings
+from hilum.inference.axes import coarsest_axis, mirrorings
 from hilum.pipeline.decision_faults import decision_faults
 from hilum.pipeline.training_faults import refuse_long_warmup, training_faults
 from hilum.problem import Problem
