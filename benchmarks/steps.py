@@ -68,9 +68,10 @@ def printed(command: list[str]) -> list[float]:
     return numbers
 
 
-def bare_s(precision: str, *, steps: int, network: str = "same") -> float:
-    """Mean seconds of a bare step."""
-    return statistics.mean(printed([sys.executable, str(LOOPS / "bare.py"), network, precision, str(steps)]))
+def bare_s(precision: str, *, steps: int, network: str = "same", kept: bool = False) -> float:
+    """Mean seconds of a bare step; `kept`: memory that tensors free stays in the process."""
+    words = [network, precision, str(steps), *(["kept"] if kept else [])]
+    return statistics.mean(printed([sys.executable, str(LOOPS / "bare.py"), *words]))
 
 
 def monai_s(task: Path, loader: str, precision: str, *, steps: int) -> float:
@@ -105,6 +106,7 @@ def contenders(task: Path, out: Path, nnunet: Path | None, steps: int) -> dict[s
     found: dict[str, Callable[[], float]] = {}
     for precision in PRECISIONS:
         found[f"bare, {precision}"] = partial(bare_s, precision, steps=steps)
+        found[f"bare with memory kept, {precision}"] = partial(bare_s, precision, steps=steps, kept=True)
         found[f"hilum, {precision}"] = partial(hilum_s, task, out, precision, steps=steps)
         for loader in ("threads", "processes"):
             found[f"MONAI {loader}, {precision}"] = partial(monai_s, task, loader, precision, steps=steps)
@@ -134,12 +136,12 @@ def main() -> int:
     for number in range(given.rounds):
         for name, measure in measures.items():
             times[name].append(measure())
-            print(f"round {number + 1}  {name:<26} {times[name][-1]:7.3f} s a step", flush=True)
+            print(f"round {number + 1}  {name:<32} {times[name][-1]:7.3f} s a step", flush=True)
     for name, seconds in times.items():
         ours = times[f"hilum, {name.rpartition(', ')[2]}"]
         ratios = [one / other for one, other in zip(seconds, ours, strict=True)]
         print(
-            f"{name:<26} {statistics.mean(seconds):7.3f} s a step, {statistics.mean(ratios):5.2f} times hilum "
+            f"{name:<32} {statistics.mean(seconds):7.3f} s a step, {statistics.mean(ratios):5.2f} times hilum "
             f"({min(ratios):.2f} to {max(ratios):.2f})"
         )
     return 0

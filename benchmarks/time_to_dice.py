@@ -47,11 +47,14 @@ PLAN = (
     *(("hilum", 1.2, seed) for seed in range(3)),
     *(("hilum", 5.5, seed) for seed in range(3)),
     ("hilum-new", 1.2, 0),
+    ("hilum-float32", 1.2, 0),
+    ("hilum-wide", 1.2, 0),
+    ("hilum-wide-float32", 1.2, 0),
     ("hilum-new", 5.5, 0),
+    ("hilum", 20.0, 0),
     ("hilum-float32", 5.5, 0),
     ("hilum-wide", 5.5, 0),
     ("hilum-wide-float32", 5.5, 0),
-    ("hilum", 43.0, 0),
 )
 """Recipe, minutes and seed of each run of hilum."""
 NNUNET_RUNS, NNUNET_EPOCHS, NNUNET_ITERATIONS = 2, 11, 25

@@ -1,6 +1,8 @@
 """The least that a training step can take: forward, loss, backward and optimizer over one batch that is already there.
 
-usage: bare.py NETWORK PRECISION STEPS    prints seconds of each step as JSON, after two that warm up
+usage: bare.py NETWORK PRECISION STEPS [kept]    prints seconds of each step as JSON, after two that warm up
+
+`kept`: memory that tensors free stays in the process, as in hilum's training.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from hilum.hardware import keep_freed_memory
 from same_network import BATCH_SIZE, PATCH, same_network
 
 CLIP_NORM = 1.0
@@ -66,4 +69,6 @@ def steps(name: str, precision: str, count: int) -> list[float]:
 
 
 if __name__ == "__main__":
+    if "kept" in sys.argv[4:]:
+        keep_freed_memory()
     print(json.dumps(steps(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
