@@ -250,3 +250,57 @@ def test_what_cannot_be_chosen_is_refused_before_training(
         "decide.patient.labels", "patient 21", "any or majority"
     )
     assert not (tmp_path / "runs").exists()
+
+
+def predicted(hilum: Hilum, run: Path, manifest: Path, output: Path, *words: str) -> dict[str, list[dict[str, str]]]:
+    """The rows of the tables that a batch writes."""
+    done = hilum("predict", run, manifest, output, *words)
+    assert done.code == 0, done.text
+    return {
+        name: read_csv(output / f"{name}.csv") for name in ("results", "patients") if (output / f"{name}.csv").exists()
+    }
+
+
+def test_new_images_are_decided_on_as_the_validation_part_was(
+    hilum: Hilum, whole: Path, folder: Path, tmp_path: Path
+) -> None:
+    scored = {row["case_id"]: row for row in read_csv(whole / "cases.csv")}
+    manifest = tmp_path / "new.csv"
+    rows = [
+        {"case_id": row["case_id"], "patient_id": row["patient_id"], "image": str(folder / f"{row['case_id']}.png")}
+        for row in scored.values()
+    ]
+    write_csv(manifest, rows)
+    tables = predicted(hilum, whole, manifest, tmp_path / "out")
+    for row in tables["results"]:
+        mine = scored[row["case_id"]]
+        assert float(row["p_ill"]) == pytest.approx(float(mine["p_ill"]), abs=1e-6)  # divided by the temperature
+        assert (row["predicted"], row["threshold"]) == (mine["predicted"], mine["threshold"])
+    at = read_json(whole / "calibration.json")["operating_points"]["patient"]
+    by_person: dict[str, list[float]] = {}
+    for row in tables["results"]:
+        by_person.setdefault(row["patient_id"], []).append(float(row["p_ill"]))
+    assert [row["patient_id"] for row in tables["patients"]] == list(by_person)
+    for row in tables["patients"]:
+        assert float(row["p_ill"]) == pytest.approx(1 - prod(1 - share for share in by_person[row["patient_id"]]))
+        assert (row["predicted"] == "ill") == (float(row["p_ill"]) >= at["threshold"])
+    for part in ("1/2", "2/2"):  # cases of one patient may be in both parts
+        shared = predicted(hilum, whole, manifest, tmp_path / "shared", "--shard", part)
+    assert shared["patients"] == tables["patients"]
+    raw = predicted(hilum, whole, manifest, tmp_path / "out", *PLAIN)  # other settings: nothing of before is kept
+    assert "patients" not in raw
+    temperature = read_json(whole / "calibration.json")["temperature"]
+    for row, before in zip(tables["results"], raw["results"], strict=True):
+        assert "threshold" not in before
+        odds = [np.log(float(each["p_ill"]) / float(each["p_healthy"])) for each in (row, before)]
+        assert odds[0] == pytest.approx(odds[1] / temperature, rel=1e-3, abs=1e-4)
+
+
+def test_an_export_says_that_it_would_decide_otherwise(hilum: Hilum, whole: Path, tmp_path: Path) -> None:
+    words = ["decide.calibrate=false", "decide.operating_point=argmax"]
+    refused = hilum("export", whole, tmp_path / "out")
+    assert refused.code == 2
+    assert " ".join(words) in refused.err
+    assert not (tmp_path / "out").exists()
+    done = hilum("export", whole, tmp_path / "out", *words)
+    assert done.code == 0, done.text

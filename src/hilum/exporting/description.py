@@ -37,10 +37,6 @@ def refuse_unknown(predictor: Predictor) -> None:
     unknown += [
         f"predict.postprocess '{step.kind}'" for step in predictor.postprocess if step.kind not in POSTPROCESS_KINDS
     ]
-    if predictor.temperature != 1:
-        unknown.append("decide.calibrate (export with decide.calibrate=false: raw probabilities)")
-    if predictor.slice_pool is not None:
-        unknown.append("decide.slices (export with decide.slices=mean)")
     if unknown:
         known = ", ".join((*PREPARE_KINDS, *POSTPROCESS_KINDS))
         raise ConfigError(f"{', '.join(unknown)}: cannot be exported; the runner does {known}")

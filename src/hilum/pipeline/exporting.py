@@ -86,10 +86,26 @@ def _predictor(restored: Restored, to: str) -> Predictor:
     """The network with what surrounds it, in float32 on the CPU. Raises ConfigError for what cannot be exported."""
     fixed = {"device": "cpu", "precision": "float32"}
     predictor = restored.predictor(restored.experiment.runtime.model_copy(update=fixed).start(alone=True))
+    _refuse_decisions(restored, predictor)
     refuse_unknown(predictor)
     if to == "monai":
         refuse_unsuited(predictor, restored.facts["frames"])
     return predictor
+
+
+def _refuse_decisions(restored: Restored, predictor: Predictor) -> None:
+    """Raise ConfigError where something chosen on validation, which no runner knows, would silently be left away."""
+    without = {
+        "decide.calibrate=false": predictor.temperature != 1,
+        "decide.operating_point=argmax": restored.decision.of_cases is not None,
+        "decide.slices=mean": predictor.slice_pool is not None,
+    }
+    words = [word for word, needed in without.items() if needed]
+    if words:
+        raise ConfigError(
+            "an export gives raw probabilities, the mean of slices and the most likely class, and this run decides "
+            f"otherwise: export it without that, {' '.join(words)}"
+        )
 
 
 def _refuse(to: str, options: ExportOptions) -> None:
