@@ -79,7 +79,7 @@ def segmentation(survey: Survey, problem: Problem, machine: Machine) -> Recipe:
             f"the first one chooses the best checkpoint; nsd: the share of the surface within {tolerance:g} "
             f"{'mm' if survey.unit == 'mm' else 'pixels'}",
         ),
-        Entry("optimizer", {"kind": "adamw", "lr": LEARNING_RATES[problem.dims]}),
+        Entry("optimizer", {"kind": "adamw", "lr": LEARNING_RATES[len(frame.size)]}),
         *course.entries(clip=True),
         _predict(posed=posed),
     )
