@@ -109,7 +109,7 @@ def draw(found: Mapping[str, Result], out: Path) -> None:
         ticks: Sequence[float] = (0.5, 1, 1.5, 3, 6, 15, 30, 45)
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
-        axes.set_ylim(0.4, 0.92)
+        axes.set_ylim(0, 0.95)
         axes.set_xlabel("minutes since the command was given")
         axes.set_ylabel("mean Dice of the validation cases")
         axes.set_title("Hippocampus, fold 0, two cores")
