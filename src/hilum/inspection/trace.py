@@ -145,8 +145,8 @@ class _Follower(TorchDispatchMode):
             if slide.result < 1:
                 around = f" with {slide.padding} around them" if slide.padding else ""
                 raise _NothingLeftError(
-                    f"a kernel of {slide.window.reach} does not fit into the {slide.length} voxels{around} that are left "
-                    f"of image axis {slide.axis}: nothing would come out; take a larger image, or fewer layers before"
+                    f"a kernel of {slide.window.reach} does not fit into the {slide.length} voxels{around} that reach "
+                    f"it along image axis {slide.axis}: nothing would come out; take a larger image, or fewer layers"
                 )
             lost = slide.unseen(axes[slide.axis].margin if axes else 0)
             if lost:
