@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from hilum.filters.linear import DirectedFilter, Kernel
+from hilum.filters.linear import DirectedFilter, Kernel, along
 
 
 class GradientFilter(DirectedFilter):
@@ -19,10 +19,10 @@ class GradientFilter(DirectedFilter):
 
     def kernels(self, dims: int) -> list[list[Kernel]]:
         """For each axis of differences one factor along every axis."""
-        axes = range(dims) if self.axis is None else (self.axis,)
+        difference, smoothing = np.array([-1.0, 0.0, 1.0]), np.array(self.smoothing)
         return [
-            [_factor(other, dims, (-1.0, 0.0, 1.0) if other == axis else self.smoothing) for other in range(dims)]
-            for axis in axes
+            [along(other, dims, difference if other == axis else smoothing) for other in range(dims)]
+            for axis in (range(dims) if self.axis is None else (self.axis,))
         ]
 
     def faults(self, dims: int) -> list[str]:
@@ -48,7 +48,3 @@ class PrewittConfig(GradientFilter, kind="prewitt"):
     """Edges: differences smoothed by 1, 1, 1 across (Prewitt 1970)."""
 
     smoothing: ClassVar[tuple[float, float, float]] = (1.0, 1.0, 1.0)
-
-
-def _factor(axis: int, dims: int, weights: tuple[float, float, float]) -> Kernel:
-    return np.array(weights).reshape([-1 if other == axis else 1 for other in range(dims)])

@@ -104,7 +104,7 @@ class MeanConfig(LinearFilter, kind="mean"):
 
     def kernels(self, dims: int) -> list[list[Kernel]]:
         """Equal weights along one axis after the other."""
-        return [[_along(axis, dims, np.full(self.size, 1 / self.size)) for axis in range(dims)]]
+        return [[along(axis, dims, np.full(self.size, 1 / self.size)) for axis in range(dims)]]
 
 
 class GaussianConfig(LinearFilter, kind="gaussian"):
@@ -117,7 +117,7 @@ class GaussianConfig(LinearFilter, kind="gaussian"):
         """A sampled Gaussian along one axis after the other."""
         reach = math.floor(TRUNCATE * self.sigma_voxels + 0.5)
         weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / self.sigma_voxels) ** 2)
-        return [[_along(axis, dims, weights / weights.sum()) for axis in range(dims)]]
+        return [[along(axis, dims, weights / weights.sum()) for axis in range(dims)]]
 
 
 class SharpenConfig(LinearFilter, kind="sharpen"):
@@ -164,7 +164,7 @@ class EmbossConfig(DirectedFilter, kind="emboss"):
 def correlated(images: Tensor, kernel: Kernel) -> Tensor:
     """Images (B, C, *spatial) cross-correlated with a kernel, wherever it fits in: (B, C, *smaller).
 
-    Term by term: torch's convolutions round otherwise with other batch mates, and let NaN into other channels.
+    Term by term: torch's convolutions may round otherwise with other batch mates.
     """
     sizes = [length - width + 1 for length, width in zip(images.shape[2:], kernel.shape, strict=True)]
     result: Tensor | None = None
@@ -181,8 +181,8 @@ def correlated(images: Tensor, kernel: Kernel) -> Tensor:
     return result
 
 
-def _along(axis: int, dims: int, weights: Kernel) -> Kernel:
-    """Weights of neighbours along one axis."""
+def along(axis: int, dims: int, weights: Kernel) -> Kernel:
+    """A kernel of `dims` axes with weights of neighbours along one of them."""
     return weights.reshape([-1 if other == axis else 1 for other in range(dims)])
 
 

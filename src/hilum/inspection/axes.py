@@ -94,6 +94,10 @@ def viewed(axes: Axes, before: Shape, behind: Shape) -> Axes | None:
 def _both(one: Axis, other: Axis) -> Axis:
     if one.dim is None and other.dim is not None:
         one, other = other, one
+    if one.dim is not None and other.dim is None:
+        together, same = all_of(one.reach, one.length), all_of(other.reach, other.length)
+        if same.before <= together.before and same.after >= together.after:
+            return other  # every value sees at least what any place sees
     return replace(one, reach=either(one.reach, other.reach), margin=min(one.margin, other.margin))
 
 

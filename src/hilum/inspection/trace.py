@@ -58,7 +58,8 @@ def trace(model: nn.Module, shape: Sequence[int]) -> list[Layer]:
     not predict. Raises ConfigError naming the layer that nothing would come out of.
     """
     follower = _Follower(model, tuple(shape[1:]))
-    images = torch.empty(1, *shape, device="meta")
+    dtype = next((weights.dtype for weights in model.parameters()), torch.float32)
+    images = torch.empty(1, *shape, device="meta", dtype=dtype)
     follower.axes[images] = of_image(images.shape)
     with follower.hooked(), follower, torch.no_grad():
         try:

@@ -41,7 +41,7 @@ class FilterStepConfig(PrepareConfig, kind="filter"):
         by = info.data.get("by")
         faults = by.faults(2) if received is not None and isinstance(by, FilterConfig) else []
         if faults:
-            raise ValueError(f"no slices with this filter ({faults[0]}), which is by.{by.kind}")
+            raise ValueError(f"nothing, since slices are filtered in 2D: by.{faults[0]}")
         return received
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
