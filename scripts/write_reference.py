@@ -33,6 +33,7 @@ FAMILY_TITLES = {
     "splits": "`data.split`",
     "prepare": "`data.prepare`, a list",
     "augment": "`data.augment`, a list",
+    "filters": "`by` of the kind `filter` in `data.prepare` and `data.augment`",
     "networks": "`network`",
     "losses": "`loss`",
     "metrics": "`metrics`, a list",

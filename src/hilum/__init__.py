@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hilum.config import read
     from hilum.pipeline import (
+        DescribeOptions,
         ExportOptions,
         check,
         compare,
         crossval,
+        describe,
         evaluate,
         export,
         load,
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "DescribeOptions",
     "ExportOptions",
     "check",
     "compare",
     "crossval",
+    "describe",
     "evaluate",
     "export",
     "load",

@@ -138,8 +138,10 @@ class Experiment(Settings):
     def _fixed_size(self) -> tuple[int, ...] | None:
         if self.data.patch is not None:
             return self.data.patch.size
-        sizes = [step.fixed_size for step in self.data.prepare if step.fixed_size is not None]
-        return sizes[-1] if sizes else None
+        size: tuple[int, ...] | None = None
+        for step in self.data.prepare:
+            size = step.size_after(size)
+        return size
 
 
 def load(file: Path | str, overrides: Sequence[str] = ()) -> Experiment:

@@ -25,6 +25,7 @@ FAMILIES: dict[str, str] = {
     "splits": "hilum.data.splits",
     "prepare": "hilum.prepare",
     "augment": "hilum.augment",
+    "filters": "hilum.filters",
     "networks": "hilum.networks",
     "losses": "hilum.losses",
     "metrics": "hilum.metrics",

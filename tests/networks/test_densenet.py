@@ -54,6 +54,7 @@ def test_smallest_image(dims: int) -> None:
     model = config.build(problem(dims)).eval()
     with torch.no_grad():
         assert torch.isfinite(model(torch.zeros(1, 3, *(29,) * dims))).all()
-    assert config.size_faults((28,) * dims) == [f"image axis {axis} is 28, must be at least 29" for axis in range(dims)]
+    reason = "of which 1 reach transition3 (a kernel of 2): nothing would come out; must be at least 29"
+    assert config.size_faults((28,) * dims) == [f"image axis {axis} is 28, {reason}" for axis in range(dims)]
     with pytest.raises(ConfigError, match="at least 29"):
         config.build(problem(dims, size=(28,) * dims))

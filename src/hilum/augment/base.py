@@ -18,15 +18,16 @@ Draws = dict[str, npt.NDArray[np.generic]]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+def rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Two bounds as they are. Raises ValueError where the first is above the second."""
     if bounds[0] > bounds[1]:
         raise ValueError("the lower bound first")
     return bounds
 
 
-Strengths = Annotated[tuple[NonNegativeFloat, NonNegativeFloat], AfterValidator(_rising)]
+Strengths = Annotated[tuple[NonNegativeFloat, NonNegativeFloat], AfterValidator(rising)]
 """Bounds that a strength is drawn between; 0 does nothing."""
-Factors = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_rising)]
+Factors = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(rising)]
 """Bounds that a factor is drawn between, evenly on a logarithmic scale; 1 does nothing."""
 ANATOMICAL = ("left_right", "posterior_anterior", "inferior_superior")
 

@@ -13,6 +13,7 @@ VERBS = {
     "demo": "phantom patients from start to finish: generate, train, evaluate, predict; CPU, offline",
     "new": "look at a data set and write a commented configuration for it",
     "check": "find everything wrong with a configuration and its data; trains nothing",
+    "describe": "a network layer by layer: output shape, parameters, multiply-adds, receptive field; needs no data",
     "split": "show, draw or write who is in train, val and test; trains nothing",
     "train": "train one run, or continue one with --resume; never scores the test part",
     "crossval": "train and score all folds, and pool the patients of all; continues by itself",

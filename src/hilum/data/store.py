@@ -30,6 +30,8 @@ CODE = (
     "problem.py",
     "formats",
     "prepare",
+    "filters",
+    "layers/padding.py",
     "geometry",
     "data/hashes.py",
     "data/modalities.py",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hilum.layers.dimensional import AVERAGE_POOL, BATCH_NORM, CONVOLUTION, GLOBAL_AVERAGE_POOL, MAX_POOL
+from hilum.layers.window import Window, window_faults
 from hilum.networks.base import NetworkConfig
 from hilum.problem import Problem
 
@@ -24,8 +25,12 @@ LAYERS: dict[int, tuple[int, ...]] = {
 }
 """Layers in each dense block by depth."""
 
-SMALLEST = 29
-"""Shortest axis that leaves a pixel: the stem divides by 4 and rounds up, three transitions by 2 and round down."""
+SHRINKING = (
+    ("conv0", Window(7, 2, 3)),
+    ("pool0", Window(3, 2, 1)),
+    *((f"transition{number}", Window(2, 2)) for number in (1, 2, 3)),
+)
+"""The layers that leave fewer pixels: an axis of 29 is the shortest of which something is left."""
 
 
 class DenseLayer(nn.Module):
@@ -138,12 +143,8 @@ class DenseNetConfig(NetworkConfig, kind="densenet"):
         )
 
     def size_faults(self, size: tuple[int, ...]) -> list[str]:
-        """Which axes are too short for five halvings."""
-        return [
-            f"image axis {axis} is {length}, must be at least {SMALLEST}"
-            for axis, length in enumerate(size)
-            if length < SMALLEST
-        ]
+        """Which axes are too short, and the layer that leaves nothing of them."""
+        return window_faults(SHRINKING, size)
 
     @classmethod
     def tiny(cls) -> Self:

@@ -4,6 +4,7 @@ from hilum.experiment import load
 from hilum.exporting.options import ExportOptions
 from hilum.pipeline.comparing import compare
 from hilum.pipeline.crossvalidation import crossval
+from hilum.pipeline.describing import DescribeOptions, describe
 from hilum.pipeline.evaluation import evaluate
 from hilum.pipeline.exporting import export
 from hilum.pipeline.predicting import predict
@@ -16,10 +17,12 @@ from hilum.pipeline.sweeping import sweep
 from hilum.pipeline.training import resume, train
 
 __all__ = [
+    "DescribeOptions",
     "ExportOptions",
     "check",
     "compare",
     "crossval",
+    "describe",
     "evaluate",
     "export",
     "load",

@@ -16,6 +16,7 @@ from hilum.errors import ConfigError, DataError, Finding, HilumError, SplitError
 from hilum.experiment import Experiment, cohort_faults, diagnose
 from hilum.hardware import memory_bytes
 from hilum.pipeline.auditing import look_for_copies, seen_by_others, seen_in
+from hilum.pipeline.describing import dropped_borders
 from hilum.pipeline.estimate import study_bytes
 from hilum.pipeline.found import Found
 from hilum.pipeline.look import look_at_headers, look_at_voxels
@@ -196,7 +197,7 @@ def _tell(study: Study, trial: StepTrial, found: Found, *, audit: Audit, say: Sa
         say(f"{part}: {_people(cases)}")
     for line in audit.balance.splitlines():
         say(line)
-    for note in study.notes:
+    for note in (*study.notes, *dropped_borders(study)):
         say(f"note: {note}")
     if found.warnings:
         say(table(found.warnings))

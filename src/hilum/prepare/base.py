@@ -28,6 +28,10 @@ class PrepareConfig(Component, family="prepare"):
         """The spatial size that every result has (without K where two numbers are given), or None where it varies."""
         return None
 
+    def size_after(self, size: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        """The spatial size of every result where all images are of `size` before; None where it varies."""
+        return self.fixed_size or size
+
     def for_channels(self, channels: Sequence[int]) -> Self:
         """The step for an image with only these of the channels; another one where settings are given by channel."""
         return self
