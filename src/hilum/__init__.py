@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     from hilum.config import read
     from hilum.pipeline import (
         ExportOptions,
+        Look,
         check,
         compare,
         crossval,
         evaluate,
         export,
         load,
+        look_inside,
         new,
         predict,
         resume,
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "ExportOptions",
+    "Look",
     "check",
     "compare",
     "crossval",
     "evaluate",
     "export",
     "load",
+    "look_inside",
     "new",
     "predict",
     "read",

@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rehash", action="store_true", help="read all files again to see whether they changed, not just their times"
     )
     parser.add_argument(
-        "--download", action="store_true", help="fetch the weights of `pretrained: imagenet` where they are not here yet"
+        "--download",
+        action="store_true",
+        help="fetch the weights of `pretrained: imagenet` if they are not here",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the run folder where it exists")
 

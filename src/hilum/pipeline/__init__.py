@@ -6,6 +6,7 @@ from hilum.pipeline.comparing import compare
 from hilum.pipeline.crossvalidation import crossval
 from hilum.pipeline.evaluation import evaluate
 from hilum.pipeline.exporting import export
+from hilum.pipeline.inside import Look, look_inside
 from hilum.pipeline.predicting import predict
 from hilum.pipeline.preflight import check
 from hilum.pipeline.proposal.propose import new
@@ -17,12 +18,14 @@ from hilum.pipeline.training import resume, train
 
 __all__ = [
     "ExportOptions",
+    "Look",
     "check",
     "compare",
     "crossval",
     "evaluate",
     "export",
     "load",
+    "look_inside",
     "new",
     "predict",
     "resume",
