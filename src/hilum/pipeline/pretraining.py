@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hilum.config import read
 from hilum.data.hashes import file_sha256
 from hilum.data.splits.base import Split
 from hilum.errors import CheckpointError, ConfigError, Fault, Finding, HilumError, number_of
@@ -103,9 +104,10 @@ def find_start(experiment: Experiment, problem: Problem, model: nn.Module) -> St
 
 
 def seen_in_pretraining(experiment: Experiment, split: Split) -> Iterator[Finding]:
-    """An error for each case of val and test whose image the weights have learnt from, in any run of their history.
+    """An error for each case of val and test that the weights have learnt from, in any run of their history.
 
-    A warning where their history cannot be known.
+    Equal ids of cases and patients are errors where that run learnt from the same source, and a warning elsewhere: two
+    data sets may number their patients alike. A warning too where the history cannot be known.
     """
     section = experiment.pretrained
     if section is None or section.weights == IMAGENET:
@@ -117,10 +119,30 @@ def seen_in_pretraining(experiment: Experiment, split: Split) -> Iterator[Findin
             fix = "make sure that no patient of val or test is among those that it was trained on"
             yield Finding("warning", "weights of unknown history", file=wanted, fix=fix)
             return
-        yield from seen_by_others(experiment, split, [folder])
         run = Run(folder)
+        yield from _seen_by(run, experiment, split)
         before = run.read_json(run.provenance).get("pretrained", {}).get("weights")
         wanted = None if before == IMAGENET else before
+
+
+def _seen_by(run: Run, experiment: Experiment, split: Split) -> Iterator[Finding]:
+    """The cases of val and test that one run was trained or chosen on."""
+    source = read(run.config).data.get("data", {}).get("source")
+    same = source == experiment.data.source.model_dump(mode="json")
+    by_name = 0
+    for finding in seen_by_others(experiment, split, [run.folder]):
+        if same or finding.severity == "warning" or finding.received.startswith("the voxels"):
+            yield finding
+        else:
+            by_name += 1
+    if by_name:
+        yield Finding(
+            "warning",
+            "ids that another run knows",
+            file=str(run.folder),
+            received=f"{number_of(by_name, 'case')} of val and test with ids that its own data have too",
+            fix="their images are others; if the people are the same, keep them out of val and test",
+        )
 
 
 def _run_of(path: Path) -> Path | None:
