@@ -53,6 +53,6 @@ def map_layer(model: nn.Module, image: Tensor, wanted: str | None = None) -> str
         model(image)
     maps = [name for name, output in seen.items() if output.ndim == image.ndim and math.prod(output.shape[2:]) > 1]
     if not maps:
-        which = "no stage of the network" if wanted is None else f"--layer: '{wanted}'"
-        raise ConfigError(f"{which} gives feature maps of more than one voxel: Grad-CAM needs such a layer")
+        which = "no stage of the network gives" if wanted is None else f"--layer: '{wanted}' gives no"
+        raise ConfigError(f"{which} feature maps of more than one voxel, which Grad-CAM needs")
     return maps[-1]
