@@ -63,6 +63,8 @@ def look_inside(
     """
     run = open_run(Path(folder))
     restored = restore(run, overrides)
+    if look.layer is not None and restored.problem.kind != "classification":
+        raise ConfigError("--layer: Grad-CAM is for classification, this run is a segmentation: remove it")
     cohort = restored.experiment.data.source.cohort(restored.problem.kind)
     chosen = _chosen(run, cohort, look, restored)
     out = Path(output) if output is not None else run.folder / FOLDER
@@ -116,8 +118,6 @@ def _of_case(restored: Restored, case: Case, out: Path, *, layer: str | None) ->
         file = out / f"gradcam_{name}.png"
         gradcam_picture(shown, heats, file, title=f"Case {case.id}: Grad-CAM at {used}")
         yield file
-    elif layer is not None:
-        raise ConfigError("--layer: Grad-CAM is for classification, this run is a segmentation: remove it")
 
 
 def _heats(restored: Restored, image: Tensor, probabilities: Tensor, *, truth: int, layer: str) -> list[Heat]:
