@@ -147,7 +147,7 @@ def _seen_by(run: Run, experiment: Experiment, split: Split) -> Iterator[Finding
 
 def _run_of(path: Path) -> Path | None:
     """The run folder that a path is, or whose checkpoint it is."""
-    folder = path if path.is_dir() else path.parent.parent
+    folder = path.parent.parent if path.parent.name == "checkpoints" else path
     return folder if (folder / "config.yaml").is_file() else None
 
 
