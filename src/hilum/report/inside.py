@@ -126,7 +126,10 @@ def _cuts(image: Array, heat: Array) -> list[tuple[Array, Array]]:
         return [(image, heat)]
     place = np.unravel_index(int(heat.argmax()), heat.shape)
     orders = ((0, 1, 2), (0, 2, 1), (1, 2, 0))  # axial, coronal, sagittal where the axes point R, A, S
-    return [tuple(plane(each.transpose(order), int(place[order[2]])) for each in (image, heat)) for order in orders]  # type: ignore[misc]
+    return [
+        (plane(image.transpose(order), int(place[order[2]])), plane(heat.transpose(order), int(place[order[2]])))
+        for order in orders
+    ]
 
 
 def _three(axes: Sequence[Axes], pixels: Array, heat: Array, *, top: float) -> None:
@@ -161,20 +164,12 @@ def _histogram(axes: Axes, values: Array, name: str, *, sizes_only: bool) -> Non
     zeros = float(np.mean(values == 0))
     left = np.log10(np.abs(values[values != 0])) if sizes_only else values
     axes.set_title(name, fontsize=6.5, fontweight="normal", pad=2)
-    axes.tick_params(labelsize=6)
-    axes.set_yticks([])
-    axes.grid(False)
     if left.size:
         axes.hist(left, bins=BINS, color=RIGHT, log=not sizes_only)
-        axes.yaxis.set_major_locator(_no_ticks())
-        axes.yaxis.set_minor_locator(_no_ticks())
     if zeros:
         axes.text(0.98, 0.9, f"{zeros:.0%} zero", transform=axes.transAxes, ha="right", fontsize=6, color=INK)
+    axes.grid(False)
+    axes.tick_params(labelsize=6, labelbottom=True)
+    axes.tick_params(axis="y", which="both", left=False, labelleft=False)
     if sizes_only:
         axes.xaxis.set_major_formatter(lambda power, _: f"1e{power:g}")
-
-
-def _no_ticks() -> object:
-    from matplotlib.ticker import NullLocator
-
-    return NullLocator()
