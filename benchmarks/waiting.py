@@ -28,6 +28,8 @@ SOURCES = {
     "membranes_unet2d": {"root": "isbi2012_em"},
     "pneumonia_lenet5": {"file": "medmnist/pneumoniamnist.npz"},
     "pneumonia_resnet18": {"file": "medmnist/pneumoniamnist.npz"},
+    "transfer_breast": {"file": "medmnist/breastmnist.npz"},
+    "transfer_pneumonia": {"file": "medmnist/pneumoniamnist.npz"},
     "vessel3d_resnet18": {"file": "medmnist/vesselmnist3d.npz"},
 }
 """What each configuration reads, below the folder of data."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hilum.pipeline import (
         DescribeOptions,
         ExportOptions,
+        Look,
         check,
         compare,
         crossval,
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         evaluate,
         export,
         load,
+        look_inside,
         new,
         predict,
         resume,
@@ -30,6 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DescribeOptions",
     "ExportOptions",
+    "Look",
     "check",
     "compare",
     "crossval",
@@ -37,6 +40,7 @@ __all__ = [
     "evaluate",
     "export",
     "load",
+    "look_inside",
     "new",
     "predict",
     "read",

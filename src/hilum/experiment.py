@@ -31,6 +31,7 @@ from hilum.runtime import RuntimeConfig
 from hilum.settings import Settings
 from hilum.sources.base import cohort_for
 from hilum.tasks.base import TaskConfig
+from hilum.training.pretrained_section import Pretrained
 from hilum.training.settings import TrainConfig
 from hilum.training.sweep_section import SweepConfig
 from hilum.yaml_text import Location
@@ -57,6 +58,8 @@ class Experiment(Settings):
     """Where cases come from, and how they become batches."""
     network: NetworkConfig
     """The architecture."""
+    pretrained: Pretrained = None
+    """Weights that it starts from: a run folder, a file, or imagenet; by default random ones."""
     loss: Loss
     """What training makes small: a loss, or a list of several with their weights."""
     metrics: Annotated[

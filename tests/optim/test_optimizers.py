@@ -111,3 +111,74 @@ def test_the_l1_penalty_makes_weights_small() -> None:
     for parameter, was in zip(network.parameters(), before, strict=True):
         expected = was - 0.01 * was.sign() if was.ndim > 1 else was
         torch.testing.assert_close(parameter.detach(), expected)
+
+
+def rates(config: OptimizerConfig, network: nn.Module) -> dict[str, float]:
+    """The learning rate of each parameter by name."""
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    groups = config.build(network).param_groups
+    return {names[id(parameter)]: group["lr"] for group in groups for parameter in group["params"]}
+
+
+def deep() -> nn.Sequential:
+    """Four stages, 0 (with its norm), 3, 4 and 5."""
+    return nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3), nn.Linear(3, 3), nn.Linear(3, 2)
+    )
+
+
+def test_stages_learn_at_multiples_of_the_rate() -> None:
+    found = rates(SGDConfig(lr=0.5, lr_scale={"0": 0.1, "4": 3.0}), deep())
+    assert {name.partition(".")[0]: rate for name, rate in found.items()} == {
+        "0": 0.05,
+        "1": 0.05,
+        "3": 0.5,
+        "4": 1.5,
+        "5": 0.5,
+    }
+
+
+def test_decay_by_layer_leaves_the_last_one_at_the_rate() -> None:
+    found = rates(AdamWConfig(lr=1.0, lr_decay=0.5, lr_scale={"3": 0.7}), deep())
+    assert {name.partition(".")[0]: rate for name, rate in found.items()} == {
+        "0": 0.125,
+        "1": 0.125,
+        "3": 0.7,
+        "4": 0.5,
+        "5": 1.0,
+    }
+    half = deep()
+    half[5].requires_grad_(False)
+    assert rates(AdamWConfig(lr=1.0, lr_decay=0.5), half)["4.weight"] == 1.0  # the last one that is trained
+
+
+def test_a_step_is_that_of_the_same_optimizer_with_the_scaled_rate() -> None:
+    """Plain descent: w - lr * scale * gradient, for each stage its own."""
+    torch.manual_seed(0)
+    network = deep()
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    optimizer = SGDConfig(lr=0.2, momentum=0.0, lr_scale={"0": 0.5}).build(network)
+    network(torch.randn(4, 1, 4, 4)).square().sum().backward()
+    optimizer.step()
+    for (name, after), old in zip(network.named_parameters(), before, strict=True):
+        assert after.grad is not None
+        rate = 0.1 if name.startswith(("0.", "1.")) else 0.2
+        torch.testing.assert_close(after.detach(), old - rate * after.grad)
+
+
+def test_rates_that_cannot_apply_are_told() -> None:
+    network = deep()
+    network[0].requires_grad_(False)
+    network[1].requires_grad_(False)
+    config = AdamConfig(lr_scale={"0": 0.1, "33": 0.1, "4": 1.0})
+    assert list(config.stage_faults(network)) == [
+        (("lr_scale", "0"), "stage '0' is frozen (train.freeze): it has no learning rate, remove it"),
+        (
+            ("lr_scale", "33"),
+            "received '33', which is no stage of the network, expected one of 0, 3, 4, 5; did you mean '3'?",
+        ),
+    ]
+    ((where, message),) = AdamConfig(lr_decay=0.5).stage_faults(nn.Linear(2, 2))
+    assert where == ("lr_decay",)
+    assert "changes nothing" in message
+    assert not list(AdamConfig(lr_decay=0.5).stage_faults(deep()))

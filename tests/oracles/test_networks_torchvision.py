@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,9 @@ from torch import nn
 from hilum.networks.base import NetworkConfig
 from hilum.problem import Problem
 from hilum.registry import kinds
+from hilum.training.imagenet import ADDRESS, FILES
+from hilum.training.pretrained import Roles, load, match
+from hilum.training.weights_file import read_weights
 
 pytestmark = pytest.mark.skipif(find_spec("torchvision") is None, reason="torchvision is not installed")
 
@@ -51,6 +56,14 @@ def stir(model: nn.Module) -> None:
                 tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
 
 
+def ours_for(kind: str, options: dict[str, Any], *, channels: tuple[str, ...] = ("r", "g", "b")) -> nn.Module:
+    """Our network for seven classes."""
+    config = kinds("networks")[kind].model_validate(options)
+    assert isinstance(config, NetworkConfig)
+    classes, values = tuple("abcdefg"), tuple((index,) for index in range(7))
+    return config.build(Problem("classification", 2, channels=channels, classes=classes, values=values)).eval()
+
+
 @pytest.mark.parametrize(("kind", "options", "name", "theirs", "length"), PARAMETERS)
 def test_same_outputs_with_their_weights(
     models: Any, kind: str, options: dict[str, Any], name: str, theirs: dict[str, Any], length: int
@@ -58,11 +71,49 @@ def test_same_outputs_with_their_weights(
     torch.manual_seed(3)
     expected = getattr(models, name)(weights=None, num_classes=7, **theirs).eval()
     stir(expected)
-    config = kinds("networks")[kind].model_validate(options)
-    assert isinstance(config, NetworkConfig)
-    classes, values = tuple("abcdefg"), tuple((index,) for index in range(7))
-    ours = config.build(Problem("classification", 2, channels=("r", "g", "b"), classes=classes, values=values)).eval()
+    ours = ours_for(kind, options)
     ours.load_state_dict(expected.state_dict(), strict=True)
     images = torch.randn(2, 3, length, length + 6, generator=torch.Generator().manual_seed(6))
     with torch.no_grad():
         torch.testing.assert_close(ours(images), expected(images), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "name", "theirs"),
+    [
+        ("resnet", {}, "resnet18", {}),
+        ("densenet", {}, "densenet121", {}),
+        ("inception", {"largest_kernel": 3}, "googlenet", {"aux_logits": True, "init_weights": False}),
+    ],
+)
+def test_a_file_in_their_layout_gives_their_outputs_on_grey_images_too(
+    models: Any, tmp_path: Path, kind: str, options: dict[str, Any], name: str, theirs: dict[str, Any]
+) -> None:
+    """Written as their files are: DenseNet's names with dots, GoogLeNet with its two helpers; one channel read."""
+    torch.manual_seed(5)
+    expected = getattr(models, name)(weights=None, num_classes=7, **theirs).eval()
+    stir(expected)
+    state = expected.state_dict()
+    if kind == "densenet":
+        state = {re.sub(r"(norm|relu|conv)([12])\.", r"\1.\2.", key): value for key, value in state.items()}
+    torch.save(state, tmp_path / "theirs.pth")
+    ours = ours_for(kind, options, channels=("grey",))
+    first = "features.conv0.weight" if kind == "densenet" else next(iter(ours.state_dict()))
+    found = match(
+        read_weights(tmp_path / "theirs.pth")[0],
+        ours.state_dict(),
+        Roles(inputs=frozenset([first]), num_channels=1),
+    )
+    assert found.anew == {}
+    assert list(found.summed) == [first]
+    assert all(name.startswith("aux") for name in found.unused)
+    load(ours, found)
+    grey = torch.randn(2, 1, 75, 80, generator=torch.Generator().manual_seed(6))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(grey), expected(grey.repeat(1, 3, 1, 1)), rtol=1e-5, atol=1e-5)
+
+
+def test_the_files_are_those_that_torchvision_names(models: Any) -> None:
+    for name, file in FILES.items():
+        weights = models.get_model_weights({"inception": "googlenet"}.get(name, name))
+        assert weights.IMAGENET1K_V1.url == ADDRESS + file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hilum.tracking.tensorboard import TensorBoard
@@ -75,3 +76,19 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with TensorBoard(tmp_path / "file" / "tensorboard", say=said.append) as board:
         board.epoch({"epoch": 0, "loss": 1.0})
     assert len(said) == 1
+
+
+def test_histograms_and_pictures_are_there_for_each_epoch(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    values = np.array([-1.0, 0.0, 0.0, 3.0], np.float32)
+    with TensorBoard(tmp_path) as board:
+        for epoch in range(2):
+            board.histograms(epoch, {"weights/conv1": values + epoch})
+        board.picture("inside/filters", np.full((4, 6, 3), 200, np.uint8))
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    found = {event.step: event.histogram_value for event in events.Histograms("weights/conv1")}
+    assert [(found[epoch].min, found[epoch].max, found[epoch].num) for epoch in (0, 1)] == [(-1, 3, 4), (0, 4, 4)]
+    (picture,) = events.Images("inside/filters")
+    assert (picture.width, picture.height) == (6, 4)

@@ -11,7 +11,7 @@ from torch import nn
 from hilum.data.loader import Batches
 from hilum.optim.schedules import ConstantConfig
 from hilum.runtime import Runtime
-from hilum.training.freezing import freeze, freeze_faults
+from hilum.training.freezing import freeze, freeze_faults, freeze_to_faults, frozen_patterns
 from hilum.training.settings import TrainConfig
 from hilum.training.trainer import Trainer
 
@@ -26,12 +26,14 @@ class Net(nn.Module):
         return self.head(torch.relu(self.encoder(x)))
 
 
-def changed(patterns: list[str], runtime: Runtime, batches: Batches, *, ema: float | None = None) -> set[str]:
+def changed(
+    patterns: list[str], runtime: Runtime, batches: Batches, *, ema: float | None = None, up_to: str | None = None
+) -> set[str]:
     """The entries of the state that training changes."""
     torch.manual_seed(3)
     model = Net().double()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    freeze(model, patterns)
+    freeze(model, frozen_patterns(model, patterns, up_to))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     trainer = Trainer(
         runtime,
@@ -39,7 +41,7 @@ def changed(patterns: list[str], runtime: Runtime, batches: Batches, *, ema: flo
         loss=nn.MSELoss(),
         optimizer=torch.optim.AdamW(trained, lr=0.1),
         schedule=ConstantConfig(),
-        settings=TrainConfig(epochs=2, freeze=tuple(patterns), clip_norm=1.0, ema=ema),
+        settings=TrainConfig(epochs=2, freeze=tuple(patterns), freeze_to=up_to, clip_norm=1.0, ema=ema),
     )
     list(trainer.epochs(batches, augment=lambda batch: batch, after_step=lambda loss, waiting: None))
     after = trainer.scored_model.state_dict()
@@ -84,3 +86,31 @@ def test_something_has_to_be_left() -> None:
         "nothing is left to train: leave some part of the network out"
     ]
     assert not list(freeze_faults(Net(), []))
+
+
+@pytest.mark.parametrize(
+    ("up_to", "patterns", "frozen"),
+    [
+        ("encoder.0", [], ("encoder.0", "encoder.1")),  # with the norm that follows, and its statistics
+        ("encoder.2", [], ("encoder",)),
+        ("encoder.0", ["head.bias"], ("encoder.0", "encoder.1", "head.bias")),
+    ],
+)
+def test_all_stages_up_to_one_keep_their_bits(
+    runtime: Runtime, make_batches: Callable[..., Batches], up_to: str, patterns: list[str], frozen: tuple[str, ...]
+) -> None:
+    kept = {name for name in EVERYTHING if name.startswith(frozen)}
+    assert changed(patterns, runtime, make_batches(8, 4), up_to=up_to) == EVERYTHING - kept
+
+
+def test_a_stage_that_there_is_not_and_the_last_one_are_refused() -> None:
+    assert list(freeze_to_faults(Net(), [], "encoder.2")) == []
+    (fault,) = freeze_to_faults(Net(), [], "encodr.2")
+    assert fault == (
+        "received 'encodr.2', which is no stage of the network, expected one of encoder.0, encoder.2, head; "
+        "did you mean 'encoder.2'?"
+    )
+    for patterns, up_to in (([], "head"), (["head"], "encoder.2")):
+        assert list(freeze_to_faults(Net(), patterns, up_to)) == [
+            "nothing is left to train: leave some part of the network out"
+        ]

@@ -21,6 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rehash", action="store_true", help="read all files again to see whether they changed, not just their times"
     )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="fetch the weights of `pretrained: imagenet` if they are not here",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the run folder where it exists")
 
 
@@ -39,8 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     given = [word for word in (arguments.config, *arguments.overrides) if word is not None]
     if arguments.resume is not None:
-        if arguments.overwrite:
-            raise ConfigError("--resume and --overwrite: received both, expected one of them")
+        for option in ("overwrite", "download"):
+            if getattr(arguments, option):
+                raise ConfigError(f"--resume and --{option}: received both, expected one of them")
         strange = [word for word in given if "=" not in word]
         if strange:
             raise ConfigError(f"--resume takes the configuration from the run folder: remove '{strange[0]}'")
@@ -50,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
             "expected the YAML file first: hilum train CONFIG [key=value ...], or hilum train --resume RUN"
         )
     else:
-        finished = train(given[0], given[1:], overwrite=arguments.overwrite, rehash=arguments.rehash)
+        fetch = ["pretrained.download=true"] if arguments.download else []
+        finished = train(given[0], [*given[1:], *fetch], overwrite=arguments.overwrite, rehash=arguments.rehash)
     if runs_on_main_rank():
         if "val" in split_parts(finished.split):
             evaluate(finished.folder, part="val")

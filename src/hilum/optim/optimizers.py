@@ -1,12 +1,13 @@
 """Optimizers: sgd, adam, adamw, rmsprop and adagrad, with torch's own update rules."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import nn
 
+from hilum.layers.stages import Stage, stage_fault, stages
 from hilum.registry import Component
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
@@ -23,6 +24,11 @@ class OptimizerConfig(Component, family="optimizers"):
     l1: NonNegativeFloat = 0.0
     """L1 penalty of the same weights: this much times the sum of their absolute values, which makes many of them very
     small. Its gradient joins that of the loss after a long one was shortened; the logged loss is without it."""
+    lr_scale: Mapping[str, PositiveFloat] = {}
+    """Learning rates of single stages of the network, as multiples of lr: {conv1: 0.1, layer1: 0.1}."""
+    lr_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Layer-wise decay: each stage that is trained learns at this much of the rate of the one after it, the last one at
+    lr; such as 0.7 with pretrained weights. Stages that lr_scale names are left alone."""
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a model's trainable parameters; ends with `penalised`."""
@@ -35,12 +41,43 @@ class OptimizerConfig(Component, family="optimizers"):
         return optimizer
 
     def groups(self, model: nn.Module) -> list[dict[str, object]]:
-        """Parameters with decay (matrices and kernels) and without (biases, normalisation)."""
-        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        decayed = [parameter for parameter in trainable if parameter.ndim > 1]
-        plain = [parameter for parameter in trainable if parameter.ndim <= 1]
-        groups: Iterable[tuple[list[nn.Parameter], float]] = ((decayed, self.weight_decay), (plain, 0.0))
-        return [{"params": parameters, "weight_decay": decay} for parameters, decay in groups if parameters]
+        """Parameters with decay (matrices and kernels) and without (biases, normalisation), by learning rate."""
+        trainable = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        scales = self.stage_scales(model)
+        by_scale: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in trainable:
+            scale = next((scale for stage, scale in scales.items() if stage.holds(name)), 1.0)
+            by_scale.setdefault(scale, []).append(parameter)
+        return [group for scale, parameters in by_scale.items() for group in self._by_decay(parameters, scale)]
+
+    def _by_decay(self, parameters: list[nn.Parameter], scale: float) -> Iterator[dict[str, object]]:
+        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+        plain = [parameter for parameter in parameters if parameter.ndim <= 1]
+        rate = {} if scale == 1 else {"lr": self.lr * scale}
+        for group, decay in ((decayed, self.weight_decay), (plain, 0.0)):
+            if group:
+                yield {"params": group, "weight_decay": decay, **rate}
+
+    def stage_scales(self, model: nn.Module) -> dict[Stage, float]:
+        """What the learning rate of each trained stage is multiplied by; empty where it is the same for all."""
+        if not self.lr_scale and self.lr_decay is None:
+            return {}
+        trained = _trained(model)
+        decay, last = self.lr_decay or 1.0, len(trained) - 1
+        return {stage: self.lr_scale.get(stage.name, decay ** (last - number)) for number, stage in enumerate(trained)}
+
+    def stage_faults(self, model: nn.Module) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Settings that name no stage of a network, or one that is frozen, or change nothing: each key, and why."""
+        trained, every = _trained(model), stages(model)
+        for name in self.lr_scale:
+            if (fault := stage_fault(name, every)) is not None:
+                yield ("lr_scale", name), fault
+            elif name not in [stage.name for stage in trained]:
+                yield ("lr_scale", name), f"stage '{name}' is frozen (train.freeze): it has no learning rate, remove it"
+        free = [stage for stage in trained if stage.name not in self.lr_scale]
+        if self.lr_decay is not None and (len(trained) < 2 or not free):
+            left = f"{len(trained)} to train" if len(trained) < 2 else "none that lr_scale does not name"
+            yield ("lr_decay",), f"changes nothing, since of the stages of the network there is {left}: remove it"
 
 
 class SGDConfig(OptimizerConfig, kind="sgd"):
@@ -118,6 +155,12 @@ class AdagradConfig(OptimizerConfig, kind="adagrad"):
 def can_fuse(model: nn.Module) -> bool:
     """Whether torch changes all weights of a model in one kernel, which takes about half the time."""
     return all(parameter.device.type in ("cpu", "cuda") for parameter in model.parameters())
+
+
+def _trained(model: nn.Module) -> list[Stage]:
+    """The stages that have anything to train."""
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    return [stage for stage in stages(model) if any(stage.holds(name) for name in names)]
 
 
 def _add_l1(optimizer: torch.optim.Optimizer, factor: float) -> None:

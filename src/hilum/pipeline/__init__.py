@@ -7,6 +7,7 @@ from hilum.pipeline.crossvalidation import crossval
 from hilum.pipeline.describing import DescribeOptions, describe
 from hilum.pipeline.evaluation import evaluate
 from hilum.pipeline.exporting import export
+from hilum.pipeline.inside import Look, look_inside
 from hilum.pipeline.predicting import predict
 from hilum.pipeline.preflight import check
 from hilum.pipeline.proposal.propose import new
@@ -19,6 +20,7 @@ from hilum.pipeline.training import resume, train
 __all__ = [
     "DescribeOptions",
     "ExportOptions",
+    "Look",
     "check",
     "compare",
     "crossval",
@@ -26,6 +28,7 @@ __all__ = [
     "evaluate",
     "export",
     "load",
+    "look_inside",
     "new",
     "predict",
     "resume",

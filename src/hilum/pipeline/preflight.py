@@ -21,6 +21,7 @@ from hilum.pipeline.estimate import study_bytes
 from hilum.pipeline.found import Found
 from hilum.pipeline.look import look_at_headers, look_at_voxels
 from hilum.pipeline.one_step import StepTrial, try_steps
+from hilum.pipeline.pretraining import refuse_unfit, seen_in_pretraining
 from hilum.pipeline.session import validated
 from hilum.pipeline.study import Study, make_study
 from hilum.pipeline.training_data import prepare
@@ -111,6 +112,7 @@ def _check(reading: Reading[Experiment], found: Found, *, options: CheckOptions,
     whole = replace(cohort, cases=readable)
     audit = look_for_copies(experiment, whole, split, index=index, picture=options.pairs)
     found.add([*audit.findings, *seen_by_others(experiment, split, options.seen)])
+    found.add(seen_in_pretraining(experiment, split))
     found.refuse()
     study = _prepare(experiment, cohort, found, rehash=options.rehash)
     found.refuse()
@@ -171,6 +173,7 @@ def _prepare(experiment: Experiment, cohort: Cohort, found: Found, *, rehash: bo
     study: Study | None = None
     try:
         study = make_study(experiment, cohort=cohort, rehash=rehash, progress=bar)
+        refuse_unfit(study)
         cases = [case for part in study.split.parts.values() for case in part]
         found.add(prepare(study, cases))
     except (ConfigError, DataError, SplitError) as error:

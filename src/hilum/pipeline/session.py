@@ -16,6 +16,7 @@ from hilum.errors import CheckpointError
 from hilum.hardware import keep_freed_memory
 from hilum.inference.inputs import frames_of
 from hilum.optim.schedules import PlateauConfig
+from hilum.pipeline.pretraining import load_pretrained
 from hilum.pipeline.restore import problem_from
 from hilum.pipeline.study import Study
 from hilum.pipeline.training_faults import refuse_long_warmup
@@ -25,7 +26,7 @@ from hilum.run import Run
 from hilum.runtime import Runtime, seed_weights
 from hilum.training import checkpoint
 from hilum.training.budget import Budget
-from hilum.training.freezing import freeze
+from hilum.training.freezing import freeze, frozen_patterns
 from hilum.training.interrupt import StopRequest
 from hilum.training.stopping import Lowering, Stillness
 from hilum.training.trainer import EpochResult, Trainer
@@ -42,6 +43,7 @@ class Session:
     batches: Batches
     validation: Validation
     augmenter: Augmenter
+    started_from: tuple[str, ...] = ()
     best: dict[str, Any] = field(default_factory=dict)
     stillness: Stillness = field(default_factory=Stillness)
     lowering: Lowering = field(default_factory=Lowering)
@@ -85,6 +87,7 @@ class Session:
         )
         return (
             *study.notes,
+            *self.started_from,
             *([some] if chosen < all_cases else []),
             *([str(budget)] if budget is not None and study.experiment.train.minutes is not None else []),
             *rank_notes(self.runtime, self.trainer.model),
@@ -192,19 +195,21 @@ def make_session(run: Run, study: Study, runtime: Runtime, *, stop: StopRequest)
     batches = study.batches(training, runtime)
     seed_weights(runtime.seed)
     model = runtime.place(experiment.build_network(study.problem))
-    freeze(model, experiment.train.freeze)
+    started_from = load_pretrained(run, study, runtime, model)
+    settings = experiment.train
+    freeze(model, frozen_patterns(model, settings.freeze, settings.freeze_to))
     trainer = Trainer(
         runtime,
         model,
         loss=experiment.build_loss(study.problem),
         optimizer=experiment.optimizer.build(model),
         schedule=experiment.schedule,
-        settings=experiment.train,
+        settings=settings,
     )
     # Each rank validates its share of the cases; every case belongs to exactly one rank.
     validation = Validation(study, runtime, stop, study.dataset(validated(study)[runtime.rank :: runtime.world]))
     augmenter = Augmenter(experiment.data.augment, seed=runtime.seed)
-    return Session(run, study, runtime, trainer, batches, validation, augmenter)
+    return Session(run, study, runtime, trainer, batches, validation, augmenter, started_from)
 
 
 def validated(study: Study) -> tuple[Case, ...]:

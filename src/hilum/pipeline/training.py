@@ -17,6 +17,7 @@ from hilum.formats.atomic import write_whole
 from hilum.pipeline.calibrating import calibrate
 from hilum.pipeline.choosing import choose_postprocess
 from hilum.pipeline.found import placed
+from hilum.pipeline.histograms import histograms
 from hilum.pipeline.provenance import hashes, provenance
 from hilum.pipeline.session import Session, make_session
 from hilum.pipeline.stopped import stopped_by
@@ -229,6 +230,7 @@ def _train(session: Session, stop: StopRequest, on_epoch: OnEpoch) -> None:
             progress.epoch(entry)
             if board is not None:
                 board.epoch(entry)
+                board.histograms(result.epoch, histograms(session))
             on_epoch(entry)
         if session.stands_still:
             progress.line(f"early stopping: no better for {session.stillness.waited} validations")

@@ -10,6 +10,7 @@ from hilum.errors import DataError, Finding
 from hilum.experiment import Experiment
 from hilum.pipeline.found import Found
 from hilum.pipeline.look import look_at_headers
+from hilum.pipeline.pretraining import refuse_unfit, seen_in_pretraining
 from hilum.pipeline.study import Study, make_study
 from hilum.sources.base import cohort_for
 from hilum.tracking.console import bar
@@ -33,6 +34,9 @@ def study_for_training(
         found.add(look_at_headers(experiment, cohort).findings)
         found.refuse()
         study = make_study(experiment, cohort=cohort, rehash=rehash, progress=bar)
+        refuse_unfit(study)
+        found.add(seen_in_pretraining(experiment, study.split))
+        found.refuse()
         found.add(prepare(study, study.learnt_from))
     except DataError as error:
         found.add_error(error)

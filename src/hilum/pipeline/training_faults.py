@@ -8,20 +8,14 @@ from hilum.errors import ConfigError
 from hilum.experiment import Experiment
 from hilum.optim.schedules import PlateauConfig
 from hilum.problem import Problem
-from hilum.training.freezing import freeze_faults
+from hilum.training.freezing import freeze, freeze_faults, freeze_to_faults, frozen_patterns
 from hilum.yaml_text import Location
 
 
 def training_faults(experiment: Experiment, problem: Problem, *, num_val: int) -> Iterator[tuple[Location, str]]:
     """Each fault with the key to mend; `num_val` is the number of cases to validate on."""
     train = experiment.train
-    if train.freeze and not experiment.network.faults(problem):
-        import torch
-
-        with torch.device("meta"):
-            model = experiment.build_network(problem)
-        for number, message in freeze_faults(model, train.freeze):
-            yield ("train", "freeze", number), message
+    yield from _stage_faults(experiment, problem)
     if train.early_stopping is not None and not num_val:
         yield ("train", "early_stopping"), "needs a validation part, and the split has none: remove it"
     if isinstance(experiment.schedule, PlateauConfig) and not num_val:
@@ -29,6 +23,28 @@ def training_faults(experiment: Experiment, problem: Problem, *, num_val: int) -
     if train.validate_cases is not None and train.validate_cases > num_val:
         message = f"received {train.validate_cases}, the validation part has {num_val} cases: lower or remove it"
         yield ("train", "validate_cases"), message
+
+
+def _stage_faults(experiment: Experiment, problem: Problem) -> Iterator[tuple[Location, str]]:
+    """What is frozen, or learns at a rate of its own, and is no part of the network."""
+    train, optimizer = experiment.train, experiment.optimizer
+    asked = train.freeze or train.freeze_to or optimizer.lr_scale or optimizer.lr_decay
+    if not asked or experiment.network.faults(problem):
+        return
+    import torch
+
+    with torch.device("meta"):
+        model = experiment.build_network(problem)
+    wrong = False
+    for number, message in freeze_faults(model, train.freeze):
+        wrong = True
+        yield ("train", "freeze", number), message
+    for message in freeze_to_faults(model, train.freeze, train.freeze_to) if train.freeze_to and not wrong else ():
+        wrong = True
+        yield ("train", "freeze_to"), message
+    if not wrong:
+        freeze(model, frozen_patterns(model, train.freeze, train.freeze_to))
+        yield from ((("optimizer", *where), message) for where, message in optimizer.stage_faults(model))
 
 
 def refuse_long_warmup(experiment: Experiment, total_steps: int) -> None:

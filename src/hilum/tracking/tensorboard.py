@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch.utils.tensorboard import SummaryWriter
 
 
@@ -41,6 +42,23 @@ class TensorBoard:
             for name, value in _numbers(record):
                 if name != "epoch":
                     self._writer.add_scalar(name, value, epoch)
+            self._writer.flush()
+
+    def histograms(self, epoch: int, values: Mapping[str, NDArray[Any]]) -> None:
+        """Adds a histogram of each array of finite numbers."""
+        if self._writer is None:
+            return
+        with self._giving_up():
+            for name, numbers in values.items():
+                self._writer.add_histogram(name, numbers, epoch)
+            self._writer.flush()
+
+    def picture(self, name: str, pixels: NDArray[Any]) -> None:
+        """Adds a picture (rows, columns, 3) of 8 bits."""
+        if self._writer is None:
+            return
+        with self._giving_up():
+            self._writer.add_image(name, pixels, dataformats="HWC")
             self._writer.flush()
 
     def close(self) -> None:

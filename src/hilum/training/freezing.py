@@ -1,4 +1,4 @@
-"""Parts of a network that are not trained: chosen by name, and still in their statistics too."""
+"""Parts of a network that are not trained: chosen by name or up to a stage, and still in their statistics too."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from hilum.errors import nearest
+from hilum.layers.stages import stage_fault, stages
+
+NOTHING_LEFT = "nothing is left to train: leave some part of the network out"
+
+
+def frozen_patterns(model: nn.Module, patterns: Sequence[str], up_to: str | None) -> tuple[str, ...]:
+    """The patterns, and the names of all that belongs to the stages up to `up_to`, that one included."""
+    if up_to is None:
+        return tuple(patterns)
+    found = stages(model)
+    number = [stage.name for stage in found].index(up_to)
+    return (*patterns, *(part for stage in found[: number + 1] for part in stage.parts))
 
 
 def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
@@ -40,7 +52,18 @@ def freeze_faults(model: nn.Module, patterns: Sequence[str]) -> Iterator[tuple[i
             top = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
             yield number, f"received '{pattern}', which names no part of the network (it has {top}){hint}"
     if patterns and all(_frozen(name, patterns) for name in parameters):
-        yield len(patterns) - 1, "nothing is left to train: leave some part of the network out"
+        yield len(patterns) - 1, NOTHING_LEFT
+
+
+def freeze_to_faults(model: nn.Module, patterns: Sequence[str], up_to: str) -> Iterator[str]:
+    """Why nothing can be frozen up to a stage: there is none of that name, or nothing would be left to train."""
+    fault = stage_fault(up_to, stages(model))
+    if fault is not None:
+        yield fault
+        return
+    frozen = frozen_patterns(model, patterns, up_to)
+    if all(_frozen(name, frozen) for name, _ in model.named_parameters()):
+        yield NOTHING_LEFT
 
 
 def _frozen(name: str, patterns: Sequence[str]) -> bool:

@@ -38,6 +38,8 @@ class TrainConfig(Settings):
     """Decay of the moving average of the weights, which is what is validated and used; such as 0.99."""
     freeze: tuple[str, ...] = ()
     """Names of modules or parameters that are not trained, with * for any letters, such as [stem, encoder.0.*]."""
+    freeze_to: str | None = None
+    """The stage of the network up to which, itself included, nothing is trained, such as layer2 of a ResNet."""
     validate_every: PositiveInt = 1
     """Epochs between two validations on whole cases; the last epoch is always validated."""
     validate_cases: PositiveInt | None = None
@@ -49,6 +51,9 @@ class TrainConfig(Settings):
     log_gradients: bool = False
     """Write the length (L2 norm) of each layer's gradient, its mean over the steps of the epoch, into log.jsonl and
     TensorBoard as gradients/LAYER; before a long gradient is shortened."""
+    log_histograms: bool = False
+    """Write histograms into TensorBoard after each epoch: what every layer gives for one fixed batch of the training
+    part (activations/LAYER), its weights, and the gradient of the loss by them (weights/LAYER, gradients/LAYER)."""
     on_nan: Literal["stop", "skip"] = "stop"
     """What a loss or gradient that is NaN or infinite does: end the run, or leave the weights as they are and go on."""
     max_skips: PositiveInt = 10

@@ -19,7 +19,7 @@ from hilum.random import torch_seed
 from hilum.runtime import Runtime
 from hilum.training.average import WeightAverage
 from hilum.training.compiling import Compiled
-from hilum.training.freezing import still_norms
+from hilum.training.freezing import frozen_patterns, still_norms
 from hilum.training.gradients import added, layer_norms
 from hilum.training.settings import TrainConfig
 from hilum.training.spoilt import Spoilt, SpoiltError
@@ -92,7 +92,7 @@ class Trainer:
         self.spoilt: Spoilt | None = None
         """What was wrong with the last step, where it was skipped."""
         self._gradients: dict[str, float] = {}
-        self._still = still_norms(model, settings.freeze)
+        self._still = still_norms(model, frozen_patterns(model, settings.freeze, settings.freeze_to))
         self._highest_lr = [float(group["lr"]) for group in optimizer.param_groups]
 
     @property
@@ -163,9 +163,15 @@ class Trainer:
         at = self.position
         counted = at.batch - at.skipped
         mean_loss = at.loss_sum / counted if counted else math.nan
-        lr, waiting = float(self.optimizer.param_groups[0]["lr"]), round(at.waited / at.seconds, 4)
+        lr, waiting = self._lr, round(at.waited / at.seconds, 4)
         gradients = {name: total / counted for name, total in at.gradients.items()}
         return EpochResult(at.epoch, at.step, mean_loss, lr, round(at.seconds, 3), waiting, at.skipped, gradients)
+
+    @property
+    def _lr(self) -> float:
+        """The learning rate of a stage of the network that has none of its own."""
+        lr, highest, base = self.optimizer.param_groups[0]["lr"], self._highest_lr[0], self.optimizer.defaults["lr"]
+        return float(lr if highest == base else lr / highest * base)
 
     def _next_group(self, iterator: Iterator[Batch]) -> list[Batch] | None:
         group = [batch for _, batch in zip(range(self.settings.accumulate), iterator, strict=False)]

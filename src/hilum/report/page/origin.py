@@ -76,12 +76,14 @@ def _origin(known: Mapping[str, Any]) -> list[tuple[str, Any]]:
         "Processes": known.get("processes"),
         "Seed": known.get("seed"),
         **{f"Machine: {name}": value for name, value in machine.items()},
+        "Weights from": (known.get("pretrained") or {}).get("weights"),
         "Started in": known.get("working_folder"),
     }
     hashes = {
         "Git commit of that folder": known.get("git_commit"),
         "Hash of the data": known.get("data_sha256"),
         "Hash of the images seen": known.get("seen_sha256"),
+        "Hash of the file that the weights come from": (known.get("pretrained") or {}).get("sha256"),
         "Hash of the weights": known.get("weights_sha256"),
     }
     pairs: list[tuple[str, Any]] = [(name, value) for name, value in named.items() if value is not None]
