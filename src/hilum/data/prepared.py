@@ -18,13 +18,14 @@ from hilum.data.voxels import read_case
 from hilum.errors import DataError, Finding
 from hilum.prepare.base import PrepareConfig
 from hilum.problem import Problem
+from hilum.targets import Vector
 from hilum.volume import Grid, Volume
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared case: image (C, I, J, K) float32 on its grid, its target (1 or R, I, J, K) int8 or int16, or a
-    class index.
+    """A prepared case: image (C, I, J, K) float32 on its grid, its target (1 or R, I, J, K) int8 or int16, or its
+    label: a class index, findings (L,) or numbers (T,) in their own unit.
 
     A channel that is NaN throughout stands for a modality that the case lacks; no other voxel is NaN.
     `structures` are voxels (n, 3) of each structure that the target shows, `findings` warnings about its files.
@@ -32,7 +33,7 @@ class Prepared:
 
     case: Case
     image: npt.NDArray[np.float32]
-    target: npt.NDArray[np.int8 | np.int16] | int
+    target: npt.NDArray[np.int8 | np.int16] | int | Vector
     structures: dict[int, npt.NDArray[np.int32]]
     grid: Grid
     findings: tuple[Finding, ...] = ()

@@ -92,7 +92,7 @@ def try_steps(study: Study) -> StepTrial:
 def _validation_seconds(study: Study, runtime: Runtime, model: nn.Module, loss: nn.Module) -> float:
     """Seconds that validation takes, by one case of a segmentation or some of a classification; 0 without val part."""
     cases = validated(study)
-    few = cases[: 1 if study.problem.kind == "segmentation" else TOGETHER]
+    few = cases[: 1 if study.problem.dense else TOGETHER]
     if not few:
         return 0.0
     validation, seconds = Validation(study, runtime, StopRequest(), study.dataset(few)), math.inf

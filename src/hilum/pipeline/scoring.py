@@ -77,6 +77,8 @@ def score_predictions(
     if home.cases.exists() and not overwrite:
         raise ConfigError(f"{home.cases} exists already: replace it with --overwrite, or name another folder with -o")
     problem = problem_of(scoring)
+    if problem.kind not in SCORED:
+        raise ConfigError(f"task: received {problem.kind}, expected {' or '.join(SCORED)} for the outputs of other tools")
     wrong = [metric.kind for metric in scoring.metrics if problem.kind not in metric.tasks]
     if wrong:
         raise ConfigError(f"metrics: {', '.join(wrong)}: not for {problem.kind}")

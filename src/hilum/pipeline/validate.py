@@ -16,7 +16,7 @@ from hilum.data.modalities import MODALITIES, modalities
 from hilum.data.prepared import Prepared
 from hilum.data.voxels import read_target
 from hilum.errors import DataError
-from hilum.evaluation.rows import CaseKey, Row, classification_row, segmentation_rows
+from hilum.evaluation.rows import CaseKey, Row, image_row, segmentation_rows
 from hilum.evaluation.summary import overall, summarise
 from hilum.formats.base import described
 from hilum.formats.reading import read_mask
@@ -30,7 +30,7 @@ from hilum.training.interrupt import StopRequest
 from hilum.volume import Volume
 
 TOGETHER = 64
-"""Images of a classification that pass the network together in validation."""
+"""Whole images that pass the network together in validation."""
 
 
 def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence[MetricConfig]) -> list[Row]:
@@ -40,8 +40,8 @@ def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence
     """
     try:
         image = predictor.read(case.images)
-        if predictor.problem.kind == "classification":
-            return [_class_row(case, part, predictor.classify(image), predictor)]
+        if not predictor.problem.dense:
+            return [_image_row(case, part, predictor.classify(image), predictor)]
         truth = _read_truth(case)
         if not truth.grid.matches(image.grid):
             raise DataError(
@@ -81,8 +81,8 @@ class Validation:
         predictor = make_predictor(
             study.experiment, study.problem, axes=study.frame.axes, model=model, runtime=self.runtime
         )
-        if study.problem.kind == "classification":
-            yield from self._class_rows(predictor)
+        if not study.problem.dense:
+            yield from self._image_rows(predictor)
             return
         for index, case in enumerate(self.dataset.cases):
             self._stop_if_asked()
@@ -97,18 +97,18 @@ class Validation:
                 metrics=study.experiment.metrics,
             )
 
-    def _class_rows(self, predictor: Predictor) -> Iterator[Row]:
+    def _image_rows(self, predictor: Predictor) -> Iterator[Row]:
         """Images of one shape pass the network together."""
         waiting: list[Prepared] = []
         for index in range(len(self.dataset)):
             self._stop_if_asked()
             prepared = self.dataset.prepared(index)
             if waiting and (len(waiting) == TOGETHER or waiting[0].image.shape != prepared.image.shape):
-                yield from _class_rows_of(waiting, predictor)
+                yield from _image_rows_of(waiting, predictor)
                 waiting = []
             waiting.append(prepared)
         if waiting:
-            yield from _class_rows_of(waiting, predictor)
+            yield from _image_rows_of(waiting, predictor)
 
     def _stop_if_asked(self) -> None:
         """Stop between two cases; several ranks go on to the next step, where all of them stop together."""
@@ -153,15 +153,15 @@ def _mask_rows(
     )
 
 
-def _class_rows_of(images: Sequence[Prepared], predictor: Predictor) -> Iterator[Row]:
+def _image_rows_of(images: Sequence[Prepared], predictor: Predictor) -> Iterator[Row]:
     volumes = [Volume(torch.from_numpy(prepared.image), prepared.grid) for prepared in images]
-    for prepared, probabilities in zip(images, predictor.classify_prepared(volumes), strict=True):
-        yield _class_row(prepared.case, "val", probabilities, predictor)
+    for prepared, answers in zip(images, predictor.classify_prepared(volumes), strict=True):
+        yield _image_row(prepared.case, "val", answers, predictor)
 
 
-def _class_row(case: Case, part: str, probabilities: Tensor, predictor: Predictor) -> Row:
+def _image_row(case: Case, part: str, answers: Tensor, predictor: Predictor) -> Row:
     truth = read_target(case, predictor.problem)
-    if not isinstance(truth, int):
-        raise DataError("has a mask, a classification needs a class")
+    if isinstance(truth, Volume):
+        raise AssertionError("a mask was read for a task with one answer an image")
     key = case_key(case, part, predictor)
-    return classification_row(key, truth, probabilities=probabilities.numpy(), problem=predictor.problem)
+    return image_row(key, truth, answers=answers.numpy(), problem=predictor.problem)

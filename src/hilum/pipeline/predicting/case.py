@@ -19,7 +19,7 @@ from hilum.data.index.headers import frames_finding
 from hilum.data.modalities import MODALITIES, modalities
 from hilum.errors import DataError
 from hilum.evaluation.decision import OperatingPoint, decided
-from hilum.evaluation.rows import PROBABILITY_PREFIX
+from hilum.evaluation.rows import PROBABILITY_PREFIX, answer_cells
 from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.hardware import out_of_memory
@@ -69,7 +69,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Answered:
-    """What the network says of a case: label values (I, J, K) on the grid of its image, or probabilities (classes,)."""
+    """What the network says of a case: label values (I, J, K) on the grid of its image, or answers (num_outputs,)."""
 
     case: Case
     made_from: Input
@@ -140,8 +140,8 @@ class Work:
         row: Row = {"case_id": case.id, "patient_id": case.patient, "status": "done"}
         if self.predictor.may_lack_channels:
             row[MODALITIES] = modalities(case, self.predictor.problem.channels)
-        if self.predictor.problem.kind == "classification":
-            row |= self._classes(answered.answer)
+        if not self.predictor.problem.dense:
+            row |= self._cells(answered.answer)
         else:
             made = self._write_labels(case, answered.answer.numpy())
             row |= {"output": made["output"]} | self._sizes(answered)
@@ -151,7 +151,7 @@ class Work:
         return Written(case, answered.made_from, row | made | {SETUP: self.setup})
 
     def _answer(self, ready: Ready) -> tuple[Tensor, float | None]:
-        segments = self.predictor.problem.kind == "segmentation"
+        segments = self.predictor.problem.dense
         if isinstance(self.predictor, Ensemble):
             if segments:
                 labels, disagreement = self.predictor.labels_and_disagreement(ready.prepared, ready.grid)
@@ -167,6 +167,13 @@ class Work:
         out = self.output.path / f"{case.id}{mask_suffix(like)}"
         write_mask_like(values, like, out)
         return {"output": out.name, OUTPUT: file_sha256(out)}
+
+    def _cells(self, answer: Tensor) -> Row:
+        """What is told of the whole image: findings, numbers, or the class that is decided on."""
+        if self.predictor.problem.kind != "classification":
+            values = answer_cells(answer.double().numpy(), self.predictor.problem)
+            return {name: cell for name, cell in values.items() if cell is not None}
+        return self._classes(answer)
 
     def _classes(self, probabilities: Tensor) -> Row:
         """The class that is decided on, the threshold where one decides, and the probability of each."""
