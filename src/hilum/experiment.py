@@ -18,6 +18,7 @@ from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, HilumError, nearest
 from hilum.evaluation.decide_section import DecideConfig
 from hilum.evaluation.section import EvaluateConfig
+from hilum.inference.restoration_faults import pair_faults, restoration_faults
 from hilum.inference.section import PredictConfig
 from hilum.layers.presence import PresenceInput
 from hilum.losses.deep_supervision import DeepSupervision
@@ -175,6 +176,7 @@ def section_faults(experiment: Experiment, problem: Problem) -> list[tuple[Locat
     """What does not fit together between the sections of a whole experiment, each with the key to mend."""
     return [
         *_patch_faults(experiment, problem),
+        *restoration_faults(experiment.data, experiment.predict, problem),
         *_network_faults(experiment, problem),
         *_loss_faults(experiment, problem),
         *_metric_faults(experiment, problem),
@@ -200,6 +202,7 @@ def cohort_faults(experiment: Experiment, *, divide: bool = True) -> tuple[Cohor
     faults: list[tuple[Location, str]] = [
         (("data", "missing"), message) for message in missing_faults(cohort, experiment.data.missing)
     ]
+    faults += [(("data", where), message) for where, message in pair_faults(cohort, experiment.data, problem)]
     faults += [(("task", where), message) for where, message in label_faults(cohort, problem)]
     faults += experiment.evaluate.faults(cohort)
     try:
@@ -221,6 +224,8 @@ def _checked(experiment: Experiment, reading: Reading[Experiment]) -> Found:
     frame_known = reading.knows(("data", "dims"), ("data", "patch"))
     if frame_known:
         yield from _patch_faults(experiment, problem)
+    if reading.knows(("data", "degrade"), ("data", "prepare"), ("predict",)):
+        yield from restoration_faults(experiment.data, experiment.predict, problem)
     if reading.knows(("network",)) and frame_known and (experiment.data.patch or reading.knows(("data", "prepare"))):
         yield from _network_faults(experiment, problem)
     if reading.knows(("loss",)):

@@ -24,11 +24,11 @@ TABLE_LENGTH = 1024
 PART_VOXELS = 2**22
 """Voxels that are counted at a time."""
 Value = int | str
-Kind = Literal["classification", "segmentation", "multilabel", "regression"]
+Kind = Literal["classification", "segmentation", "multilabel", "regression", "restoration"]
 """The kinds of task, each a file in `hilum.tasks`."""
-DENSE: frozenset[str] = frozenset({"segmentation"})
+DENSE: frozenset[str] = frozenset({"segmentation", "restoration"})
 """Kinds of task with an answer for every voxel; the others have one for a whole image."""
-CONTINUOUS: frozenset[str] = frozenset({"regression"})
+CONTINUOUS: frozenset[str] = frozenset({"regression", "restoration"})
 """Kinds of task whose answers are numbers, not classes."""
 
 
@@ -38,7 +38,7 @@ class Problem:
 
     `values[i]` are the label values of `classes[i]`. Exclusive classes compete (softmax); regions and findings may come
     together (sigmoid). For a segmentation by exclusive classes, class 0 is the background. The classes of a regression
-    are the names of its numbers.
+    are the names of its numbers, those of a restoration the channels of its images.
     """
 
     kind: Kind
@@ -115,8 +115,10 @@ class Problem:
     def described(self) -> str:
         """The classes and their label values as one writes them: {background: 0, core: [1, 4], ignore: 255}.
 
-        For a regression its numbers and their units: {age: years}.
+        For a regression its numbers and their units: {age: years}; for a restoration its channels.
         """
+        if self.kind == "restoration":
+            return ", ".join(self.classes)
         if self.continuous:
             return "{" + ", ".join(f"{name}: {unit}" for name, unit in zip(self.classes, self.units, strict=True)) + "}"
         shown = (

@@ -139,6 +139,12 @@ class Dataset:
                 spots, foreground = {structure: spots[structure] for structure in structures}, 1.0
             start = patch_start(rng, shape, size, structures=spots, foreground=foreground)
         image = torch.from_numpy(self.sampling.flat(cut(prepared.image, start, size, fill=outside)))
+        if self.problem.kind == "restoration":
+            # Beyond the image nobody knows what is wanted: NaN, which no loss sees.
+            whole = prepared.image if prepared.target is None else np.asarray(prepared.target)
+            wanted = self.sampling.flat(cut(whole, start, size, fill=np.nan))
+            return Sample(prepared.case.id, image, torch.from_numpy(wanted))
+        assert prepared.target is not None
         if isinstance(prepared.target, int) or prepared.target.ndim == 1:
             return Sample(prepared.case.id, image, label_target(prepared.target, self.problem))
         target = torch.from_numpy(self.sampling.flat(cut(prepared.target, start, size, fill=IGNORE))).long()

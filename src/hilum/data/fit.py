@@ -111,7 +111,8 @@ class Fit:
     def _after(self, case: Case, before: Sequence[PrepareConfig]) -> tuple[Volume, Volume | None]:
         """Image and encoded mask of a case after some steps."""
         raw = read_case(case, self.store.problem)
-        image, label = raw.image, raw.target if isinstance(raw.target, Volume) else None
+        masked = isinstance(raw.target, Volume) and self.store.problem.kind == "segmentation"
+        image, label = raw.image, raw.target if masked else None
         for step in before:
             image, label = (step.for_channels(case.there) if case.missing else step).apply(image, label)
         return image, label

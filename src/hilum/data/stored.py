@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hilum.case import Case
     from hilum.targets import Vector
 
-    Target = npt.NDArray[np.int8 | np.int16] | int | Vector
+    Target = npt.NDArray[np.int8 | np.int16 | np.float32] | int | Vector | None
 
 SUFFIX, PART = ".safetensors", ".part"
 """What the names of whole files and of those being written end in."""
@@ -91,18 +91,20 @@ def open_mapped(case: Case, file: Path, *, verify: bool = False) -> Prepared:
 
 
 def _stored(target: Target) -> npt.NDArray[np.generic]:
-    """A target as the array that stands for it: a class index (1,), findings and numbers (1, L), masks as they are."""
+    """A target as the array that stands for it: nothing (0,), a class index (1,), findings and numbers (1, L), maps."""
+    if target is None:
+        return np.zeros(0, dtype=np.int16)
     if isinstance(target, int):
         return np.array([target], dtype=np.int16)
     if target.ndim == 1:
         return target[None]
-    return _smallest(target.astype(np.int16, copy=False))
+    return target if target.dtype == np.float32 else _smallest(target.astype(np.int16, copy=False))
 
 
 def _restored(stored: npt.NDArray[Any]) -> Target:
     """The target that `_stored` gave."""
     if stored.ndim == 1:
-        return int(stored[0])
+        return int(stored[0]) if stored.size else None
     return stored[0] if stored.ndim == 2 else stored
 
 

@@ -29,10 +29,13 @@ EXPECTED = {"classification": "class", "multilabel": "finding", "regression": "n
 
 @dataclass(frozen=True)
 class RawCase:
-    """A case as its files have it: the image (C, I, J, K), the encoded mask or label, and warnings about both."""
+    """A case as its files have it: the image (C, I, J, K), the encoded mask or label, and warnings about both.
+
+    The target is None where a restoration wants the image itself.
+    """
 
     image: Volume
-    target: Volume | int | Vector
+    target: Volume | int | Vector | None
     findings: tuple[Finding, ...]
 
 
@@ -47,27 +50,31 @@ def read_case(case: Case, problem: Problem) -> RawCase:
         findings += of_case(error, case)
     try:
         target, rounded = _target(case, problem)
-        findings += mask_findings(target, case, rounded=rounded) if isinstance(target, Volume) else []
+        masked = isinstance(target, Volume) and problem.kind == "segmentation"
+        findings += mask_findings(target, case, rounded=rounded) if masked else []
     except DataError as error:
         findings += of_case(error, case)
     if image is not None and isinstance(target, Volume) and isinstance(case.label, ImageRef):
         apart = differs(case.label, target.grid, like=case.files[0], like_grid=image.grid, case=case.id)
         findings += [apart] if apart is not None else []
-    if image is None or target is None or severe(findings):
+    if image is None or severe(findings):
         raise DataError(_with_swap(findings, image, case))
     return RawCase(image, target, tuple(findings))
 
 
-def read_target(case: Case, problem: Problem) -> Volume | int | Vector:
+def read_target(case: Case, problem: Problem) -> Volume | int | Vector | None:
     """The encoded mask on the grid of its file, or the label: a class index, findings (L,) or numbers (T,).
 
+    For a restoration the image that is wanted, None where that is the case's image itself.
     Raises DataError where there is no usable one.
     """
     return _target(case, problem)[0]
 
 
-def _target(case: Case, problem: Problem) -> tuple[Volume | int | Vector, int]:
+def _target(case: Case, problem: Problem) -> tuple[Volume | int | Vector | None, int]:
     """The encoded mask or label, and how many voxels had to be rounded."""
+    if problem.kind == "restoration":
+        return (read_image((case.label,)) if isinstance(case.label, ImageRef) else None), 0
     if case.label is None:
         raise DataError(
             [Finding("error", "no label", case.id, fix="give it one, or take the case out of the parts that learn")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hilum.errors import ConfigError, DataError, number_of
+from hilum.evaluation.by_image import by_image
 from hilum.evaluation.by_output import by_output
 from hilum.evaluation.decision import sees_decisions_only
 from hilum.evaluation.intervals import Bootstrap, resampled_means
@@ -63,6 +64,8 @@ def summarise(
     if problem.kind == "segmentation":
         case_metrics = [metric for metric in metrics if isinstance(metric, CaseMetric)]
         return _segmentation(summary, rows, problem=problem, metrics=case_metrics, bootstrap=drawn)
+    if problem.kind == "restoration":
+        return by_image(summary, rows, metrics, drawn)
     if problem.kind != "classification":
         return by_output(summary, rows, problem=problem, metrics=metrics, bootstrap=drawn)
     cohort_metrics = [metric for metric in metrics if isinstance(metric, CohortMetric)]

@@ -83,7 +83,15 @@ def _outputs(summary: Mapping[str, Any]) -> list[str]:
     return aligned(grid, numeric=range(1, 1 + len(counted)))
 
 
-_LINES = {"segmentation": _segmentation, "classification": _classification}
+def _images(summary: Mapping[str, Any]) -> list[str]:
+    """A line for each score: of the restored images, and of the inputs that they were made from."""
+    overall = summary["overall"]
+    grid = [["", "restored", "input"]]
+    grid += [[name, *(_shown(overall[key], True) for key in (name, f"{name}_input"))] for name in summary["metrics"]]
+    return aligned(grid, numeric=())
+
+
+_LINES = {"segmentation": _segmentation, "classification": _classification, "restoration": _images}
 """The lines of a kind of task; those that answer several questions of an image have a line for each."""
 
 

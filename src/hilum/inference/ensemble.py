@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hilum.inference.postprocess.apply import postprocessed
 from hilum.inference.predictor import Predictor
+from hilum.inference.restoring import restored
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume
 
@@ -123,6 +124,14 @@ class Ensemble:
         stds = torch.tensor([std for _, std in self.problem.scales] or [1.0])
         apart = [float(((one - other).abs() / stds).sum()) / count for one, other in itertools.combinations(found, 2)]
         return mean, sum(apart) / len(apart)
+
+    def restored_and_disagreement(self, image: Volume) -> tuple[Volume, float]:
+        """The mean of the restored images (C, I, J, K), and the mean absolute difference of pairs of them."""
+        found = [restored(member, image).tensor for member in self.members]
+        mean = sum(share * one for share, one in zip(self.shares, found, strict=True))
+        assert isinstance(mean, Tensor)
+        apart = [float((one - other).abs().mean()) for one, other in itertools.combinations(found, 2)]
+        return Volume(mean, image.grid), sum(apart) / len(apart)
 
     def _decided(self, probabilities: Tensor) -> npt.NDArray[np.integer]:
         """Label values (n,) from sums (num_outputs, n); where a network saw nothing, its share is background."""

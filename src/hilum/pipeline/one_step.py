@@ -55,7 +55,7 @@ def try_steps(study: Study) -> StepTrial:
     keep_freed_memory()  # as training does
     seed_weights(runtime.seed)
     batches = study.batches(study.dataset(study.split.part("train")), runtime)
-    augmenter = Augmenter(experiment.data.augment, seed=runtime.seed)
+    augmenter = Augmenter(experiment.data.augment, runtime.seed, experiment.data.degrade)
     forget_peak_memory(runtime.device)
     model = runtime.place(experiment.build_network(study.problem)).train()
     loss = experiment.build_loss(study.problem).to(runtime.device)
@@ -63,7 +63,7 @@ def try_steps(study: Study) -> StepTrial:
     value, timed = float("nan"), list[float]()
     start = perf_counter()
     for batch in islice(batches.epoch(0), STEPS):
-        changed = augmenter(batch, study.frame) if augmenter.steps else batch
+        changed = augmenter(batch, study.frame) if augmenter.acts else batch
         with runtime.autocast():
             logits = model(changed.images.to(runtime.device))
         result = loss(logits, changed.targets.to(runtime.device))

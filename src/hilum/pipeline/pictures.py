@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from hilum.case import Case, ImageRef
 from hilum.evaluation.rows import PREDICTED_PREFIX, PROBABILITY_PREFIX, TRUTH_PREFIX, Row
+from hilum.experiment import Experiment
 from hilum.formats.reading import read_image, read_mask
 from hilum.inference.predictor import Predictor
 from hilum.metrics.base import MetricConfig
+from hilum.pipeline.restored_pictures import draw_restored
 from hilum.problem import Problem
 from hilum.report.classification import ImageCase, classification_panels, extremes, image_montage
 from hilum.report.findings import finding_curves
@@ -26,11 +28,13 @@ SHOWN_IMAGES = 6
 
 
 def draw(
-    run: Run, part: str, *, rows: Sequence[Row], cases: Sequence[Case], predictor: Predictor, monitor: MetricConfig
+    run: Run, part: str, *, rows: Sequence[Row], cases: Sequence[Case], predictor: Predictor, experiment: Experiment
 ) -> None:
     """Write the PNG files of a part into the run folder."""
-    by_id = {case.id: case for case in cases}
-    if predictor.problem.kind == "segmentation":
+    by_id, monitor = {case.id: case for case in cases}, experiment.monitored
+    if predictor.problem.kind == "restoration":
+        draw_restored(run.folder / f"cases_{part}.png", rows, by_id, predictor=predictor, experiment=experiment)
+    elif predictor.problem.kind == "segmentation":
         _segmentation(run, part, rows=rows, cases=by_id, predictor=predictor, monitor=monitor)
     elif predictor.problem.kind == "classification":
         _classification(run, part, rows=rows, cases=by_id, problem=predictor.problem)

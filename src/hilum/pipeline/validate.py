@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hilum.augment.augmenter import Augmenter
 from hilum.case import Batch, Case, ImageRef
 from hilum.data.dataset import Dataset
 from hilum.data.loader import collate
@@ -16,12 +17,15 @@ from hilum.data.modalities import MODALITIES, modalities
 from hilum.data.prepared import Prepared
 from hilum.data.voxels import read_target
 from hilum.errors import DataError
+from hilum.evaluation.by_image import restoration_row
 from hilum.evaluation.rows import CaseKey, Row, image_row, segmentation_rows
 from hilum.evaluation.summary import overall, summarise
 from hilum.formats.base import described
 from hilum.formats.reading import read_mask
 from hilum.inference.predictor import Predictor
+from hilum.inference.restoring import Degrade, degraded_and_restored
 from hilum.metrics.base import CaseMetric, MetricConfig
+from hilum.pipeline.degrading import degrade_of
 from hilum.pipeline.restore import make_predictor
 from hilum.pipeline.study import Study
 from hilum.problem import Problem
@@ -33,15 +37,25 @@ TOGETHER = 64
 """Whole images that pass the network together in validation."""
 
 
-def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence[MetricConfig]) -> list[Row]:
+def score_case(
+    case: Case,
+    part: str,
+    *,
+    predictor: Predictor,
+    metrics: Sequence[MetricConfig],
+    degrade: Degrade | None = None,
+) -> list[Row]:
     """The rows of a case, read and predicted from its files, scored on its own grid.
 
-    Raises DataError naming the case where it cannot be used.
+    `degrade` makes the input of a restoration, which needs it, from the prepared image. Raises DataError naming the
+    case where it cannot be used.
     """
     try:
         image = predictor.read(case.images)
         if not predictor.problem.dense:
             return [_image_row(case, part, predictor.classify(image), predictor)]
+        if degrade is not None:
+            return [_restored_row(case, part, image, predictor=predictor, metrics=metrics, degrade=degrade)]
         truth = _read_truth(case)
         if not truth.grid.matches(image.grid):
             raise DataError(
@@ -84,6 +98,9 @@ class Validation:
         if not study.problem.dense:
             yield from self._image_rows(predictor)
             return
+        if study.problem.kind == "restoration":
+            yield from self._restored_rows(predictor)
+            return
         for index, case in enumerate(self.dataset.cases):
             self._stop_if_asked()
             prepared, truth = self.dataset.prepared(index), _read_truth(case)
@@ -110,6 +127,14 @@ class Validation:
         if waiting:
             yield from _image_rows_of(waiting, predictor)
 
+    def _restored_rows(self, predictor: Predictor) -> Iterator[Row]:
+        """As in an evaluation, from the files: what is scored has the intensities of these."""
+        experiment, dims = self.study.experiment, self.study.problem.dims
+        for case in self.dataset.cases:
+            self._stop_if_asked()
+            degrade = degrade_of(experiment, case.id, dims)
+            yield from score_case(case, "val", predictor=predictor, metrics=experiment.metrics, degrade=degrade)
+
     def _stop_if_asked(self) -> None:
         """Stop between two cases; several ranks go on to the next step, where all of them stop together."""
         if self.runtime.world == 1:
@@ -129,6 +154,8 @@ class Validation:
         return sum(everywhere) / len(everywhere) if everywhere else math.nan
 
     def _batch_loss(self, model: nn.Module, loss: nn.Module, batch: Batch) -> float:
+        degrader = Augmenter((), self.runtime.seed, self.study.experiment.data.degrade)
+        batch = degrader(batch, self.study.frame) if degrader.acts else batch
         with self.runtime.autocast():
             logits = model(batch.images.to(self.runtime.device))
         return float(loss(logits, batch.targets.to(self.runtime.device)))
@@ -157,6 +184,26 @@ def _image_rows_of(images: Sequence[Prepared], predictor: Predictor) -> Iterator
     volumes = [Volume(torch.from_numpy(prepared.image), prepared.grid) for prepared in images]
     for prepared, answers in zip(images, predictor.classify_prepared(volumes), strict=True):
         yield _image_row(prepared.case, "val", answers, predictor)
+
+
+def _restored_row(
+    case: Case,
+    part: str,
+    image: Volume,
+    *,
+    predictor: Predictor,
+    metrics: Sequence[MetricConfig],
+    degrade: Degrade,
+) -> Row:
+    """The row of a restoration: the wanted image is that of the source, or the case's own where its input is made."""
+    wanted = read_target(case, predictor.problem)
+    truth = wanted if isinstance(wanted, Volume) else image
+    if not truth.grid.matches(image.grid) or truth.tensor.shape != image.tensor.shape:
+        raise DataError(f"image and wanted image differ: {described(image.grid)} and {described(truth.grid)}")
+    given, answer = degraded_and_restored(predictor, image, degrade)
+    as_floats = [one.tensor.double().numpy() for one in (truth, answer, given)]
+    key = case_key(case, part, predictor)
+    return restoration_row(key, as_floats[0], restored=as_floats[1], given=as_floats[2], metrics=metrics)
 
 
 def _image_row(case: Case, part: str, answers: Tensor, predictor: Predictor) -> Row:

@@ -19,6 +19,8 @@ from hilum.sources.tables import Table, read_table
 Row = dict[str, str]
 SEVERAL = ("multilabel", "regression")
 """Tasks whose labels may stand in several columns."""
+MASKED = ("segmentation", "restoration")
+"""Tasks whose labels are files: masks, or the images that are wanted."""
 
 
 def _as_mapping(received: object) -> object:
@@ -45,9 +47,9 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
     image: str | dict[str, str] = "image"
     """Column of the image, or a mapping from each channel's name to its column, where empty cells are missing ones."""
     label: str | Columns | None = "label"
-    """Column of the mask file, the class, the findings or the number, as the task asks; null where nothing is labelled.
-    Several numbers, or findings with a column of 1 and 0 each, in a list, or in a mapping from the task's name of each
-    to its column; there an empty cell says that it is unknown."""
+    """Column of what the task asks for: the file of the mask, or of the image that a restoration wants; the class, the
+    findings or the number. Null where nothing is labelled. Several numbers, or findings with a column of 1 and 0 each,
+    in a list, or in a mapping from the task's name of each to its column: there an empty cell says unknown."""
     patient: str | None = None
     """Column of the patient. Without one, `patients` has to say whose scans they are."""
     patients: PatientsConfig | None = None
@@ -132,7 +134,7 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
         if isinstance(self.label, dict):
             return tuple((name, row[column]) for name, column in self.label.items())
         text = row[self.label] if self.label else None
-        return ImageRef(self._root / text) if text and task_kind == "segmentation" else text
+        return ImageRef(self._root / text) if text and task_kind in MASKED else text
 
     def _case(self, row: Row, where: str, task_kind: str) -> tuple[Case, list[Finding]]:
         """The case of a row, and what is wrong with the names of its files; `where` is the table and the line."""

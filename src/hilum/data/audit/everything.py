@@ -60,7 +60,7 @@ def audit(
         for channel, ref in enumerate(case.images)
         if ref is not None
     ]
-    masks = [case.label for case in cohort.cases if isinstance(case.label, ImageRef)]
+    masks = [case.label for case in cohort.cases if isinstance(case.label, ImageRef) and not problem.continuous]
     looks = looks_of([scan.ref for scan in scans], masks=masks, cache=cache, progress=progress)
 
     def compared(done: int, total: int) -> None:

@@ -20,11 +20,13 @@ from hilum.data.modalities import MODALITIES, modalities
 from hilum.errors import DataError
 from hilum.evaluation.decision import OperatingPoint, decided
 from hilum.evaluation.rows import PROBABILITY_PREFIX, answer_cells
+from hilum.formats.images import image_suffix, write_image_like
 from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.hardware import out_of_memory
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
+from hilum.inference.restoring import restored
 from hilum.pipeline.predicting.folder import OutputFolder, cannot_write
 from hilum.pipeline.predicting.ledger import INPUT, OUTPUT, SETUP, Input, input_of
 from hilum.pipeline.predicting.tables import Row
@@ -121,7 +123,9 @@ class Work:
         image = self.predictor.read(case.images)
         if self.predictor.problem.dims == 3 and image.grid.shape[2] == 1:
             raise DataError("is a single slice, this network takes volumes")
-        prepared = self.predictor.prepared(image)
+        # A restoration goes back to the intensities of the image, which it therefore keeps.
+        restores = self.predictor.problem.kind == "restoration"
+        prepared = image if restores else self.predictor.prepared(image)
         for volume in prepared if isinstance(prepared, tuple) else (prepared,):
             _refuse_collapsed(image.grid, volume)
         if made_from.changed(case):
@@ -142,6 +146,9 @@ class Work:
             row[MODALITIES] = modalities(case, self.predictor.problem.channels)
         if not self.predictor.problem.dense:
             row |= self._cells(answered.answer)
+        elif self.predictor.problem.kind == "restoration":
+            made = self._write_image(case, answered.answer.numpy())
+            row["output"] = made["output"]
         else:
             made = self._write_labels(case, answered.answer.numpy())
             row |= {"output": made["output"]} | self._sizes(answered)
@@ -151,7 +158,9 @@ class Work:
         return Written(case, answered.made_from, row | made | {SETUP: self.setup})
 
     def _answer(self, ready: Ready) -> tuple[Tensor, float | None]:
-        segments = self.predictor.problem.dense
+        if self.predictor.problem.kind == "restoration":
+            return self._restored(ready)
+        segments = self.predictor.problem.kind == "segmentation"
         if isinstance(self.predictor, Ensemble):
             if segments:
                 labels, disagreement = self.predictor.labels_and_disagreement(ready.prepared, ready.grid)
@@ -160,6 +169,19 @@ class Work:
         if segments:
             return self.predictor.labels(ready.prepared, ready.grid).tensor[0], None
         return self.predictor.classify_prepared([ready.prepared])[0], None
+
+    def _restored(self, ready: Ready) -> tuple[Tensor, float | None]:
+        if isinstance(self.predictor, Ensemble):
+            image, disagreement = self.predictor.restored_and_disagreement(ready.prepared)
+            return image.tensor, disagreement
+        return restored(self.predictor, ready.prepared).tensor, None
+
+    def _write_image(self, case: Case, values: npt.NDArray[np.float32]) -> dict[str, str]:
+        """The name and the hash of the file that now holds the restored image of a case."""
+        like = case.files[0]
+        out = self.output.path / f"{case.id}{image_suffix(like)}"
+        write_image_like(values, like, out)
+        return {"output": out.name, OUTPUT: file_sha256(out)}
 
     def _write_labels(self, case: Case, values: npt.NDArray[np.integer]) -> dict[str, str]:
         """The name and the hash of the file that now holds the labels of a case."""
