@@ -1,4 +1,4 @@
-"""Scores of findings and numbers: against scikit-learn finding by finding, unknown truths left out, units kept apart."""
+"""Scores of findings and numbers against scikit-learn, one by one; unknown truths left out, units kept apart."""
 
 from __future__ import annotations
 

@@ -23,6 +23,12 @@ def numbers(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return truth, truth * 0.9 + rng.normal(1000, 2.0, 40)
 
 
+def scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    once = np.ones((1, len(truth)))
+    found = [metric.weighted(truth, predicted, once) for metric in ALL]
+    return {name: float(values[0]) for one in found for name, values in one.items()}
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_as_scikit_learn_and_scipy_have_them(seed: int) -> None:
     truth, predicted = numbers(seed)

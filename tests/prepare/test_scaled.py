@@ -13,7 +13,6 @@ from hilum.prepare.scaled import prepared_with_intensities
 from hilum.prepare.spacing import SpacingConfig
 from hilum.prepare.window import WindowConfig
 from hilum.prepare.zscore import ZscoreConfig
-from hilum.registry import kinds
 from hilum.volume import Grid, Volume
 
 FITTED = DatasetZscoreConfig(fitted=(ChannelRange(low=-1e3, high=1e3, mean=40, std=7),) * 2)
@@ -59,10 +58,3 @@ def test_intensities_are_measured_after_earlier_steps() -> None:
 
 def test_steps_that_cannot_be_undone_say_so() -> None:
     assert not ZscoreConfig(nonzero=True).undoes
-    undone = {"canonical", "crop_foreground", "resize", "spacing", "zscore", "dataset_zscore", "percentiles", "window"}
-    told = {
-        kind
-        for kind, cls in kinds("prepare").items()
-        if cls.__module__.startswith("hilum.") and cls.undoes is not False
-    }
-    assert undone <= told
