@@ -122,7 +122,7 @@ def _cases(file: Path, part: str) -> list[Case]:
     if classes.ndim == 2 and classes.shape[1] > 1 and len(classes) == count:
         raise DataError(
             f"{file}: {labels} holds {classes.shape[1]} labels for each image (multi-label), expected one class each:"
-            " hilum does not learn several answers at once, choose another file"
+            " several findings at once are learnt from a table (csv_table, task multilabel), choose another file"
         )
     if classes.size != len(classes) or classes.dtype.kind not in "iu" or len(classes) != count:
         raise DataError(f"{file}: {labels} has shape {classes.shape}, expected one class for each of {count} images")
