@@ -12,9 +12,8 @@ from hilum.evaluation.rows import Row
 from hilum.evaluation.summary import overall, summarise
 from hilum.evaluation.table import table
 from hilum.inference.predictor import Predictor
-from hilum.inference.restoring import Degrade
 from hilum.pipeline.by_patient import decided_rows, with_decisions
-from hilum.pipeline.degrading import degrade_of
+from hilum.pipeline.degrading import Degrading, degrade_of
 from hilum.pipeline.group_columns import group_columns, values_by, with_columns
 from hilum.pipeline.pictures import draw
 from hilum.pipeline.restore import Restored
@@ -55,7 +54,7 @@ class ScoredPart:
                     self.home.refuse_other_columns(found[0], self.part)
         return found
 
-    def _degrade(self, case: Case) -> Degrade | None:
+    def _degrade(self, case: Case) -> Degrading | None:
         """What makes the input of a restoration from the case's image; None for other tasks."""
         problem = self.restored.problem
         if problem.kind != "restoration":

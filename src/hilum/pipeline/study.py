@@ -20,6 +20,7 @@ from hilum.data.store import Store
 from hilum.errors import ConfigError, DataError, Fault
 from hilum.experiment import Experiment, section_faults
 from hilum.inference.axes import coarsest_axis, mirrorings
+from hilum.inference.restoration_faults import pair_faults
 from hilum.pipeline.decision_faults import decision_faults
 from hilum.pipeline.training_faults import refuse_long_warmup, training_faults
 from hilum.problem import Problem
@@ -175,6 +176,7 @@ def make_study(
             *section_faults(experiment, problem),
             *training_faults(experiment, problem, num_val=len(split.part("val"))),
             *decision_faults(experiment.decide, problem, split),
+            *((("data", where), message) for where, message in pair_faults(cohort, experiment.data, problem)),
         )
     ]
     faults += faults_of(experiment.data.augment, frame)

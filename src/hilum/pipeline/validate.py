@@ -23,9 +23,9 @@ from hilum.evaluation.summary import overall, summarise
 from hilum.formats.base import described
 from hilum.formats.reading import read_mask
 from hilum.inference.predictor import Predictor
-from hilum.inference.restoring import Degrade, degraded_and_restored
+from hilum.inference.restoring import degraded_and_restored
 from hilum.metrics.base import CaseMetric, MetricConfig
-from hilum.pipeline.degrading import degrade_of
+from hilum.pipeline.degrading import Degrading, degrade_of
 from hilum.pipeline.restore import make_predictor
 from hilum.pipeline.study import Study
 from hilum.problem import Problem
@@ -43,7 +43,7 @@ def score_case(
     *,
     predictor: Predictor,
     metrics: Sequence[MetricConfig],
-    degrade: Degrade | None = None,
+    degrade: Degrading | None = None,
 ) -> list[Row]:
     """The rows of a case, read and predicted from its files, scored on its own grid.
 
@@ -193,10 +193,12 @@ def _restored_row(
     *,
     predictor: Predictor,
     metrics: Sequence[MetricConfig],
-    degrade: Degrade,
+    degrade: Degrading,
 ) -> Row:
     """The row of a restoration: the wanted image is that of the source, or the case's own where its input is made."""
     wanted = read_target(case, predictor.problem)
+    if wanted is None and not degrade.acts:
+        raise DataError("has no wanted image, and data.degrade makes no input from it")
     truth = wanted if isinstance(wanted, Volume) else image
     if not truth.grid.matches(image.grid) or truth.tensor.shape != image.tensor.shape:
         raise DataError(f"image and wanted image differ: {described(image.grid)} and {described(truth.grid)}")
