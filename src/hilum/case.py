@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+Cells = tuple[tuple[str, str], ...]
+"""Names and what a table holds for each of them, for labels of several columns."""
+
+
 @dataclass(frozen=True)
 class ImageRef:
     """One image on disk: a file, its frame `index`, row `index` of the array `key` in an .npz file, or a DICOM series.
@@ -31,7 +35,7 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class Case:
-    """One scan of one patient, with its mask (ImageRef) or its class (text) where they are known.
+    """One scan of one patient, with its mask (ImageRef), its label (text) or those of several columns where known.
 
     `images` is one image with all channels, or an image for each channel; None stands for a modality that is missing.
     """
@@ -39,7 +43,7 @@ class Case:
     id: str
     patient: str
     images: tuple[ImageRef | None, ...]
-    label: ImageRef | str | None = None
+    label: ImageRef | str | Cells | None = None
     part: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -70,13 +74,13 @@ class Cohort:
 
     @property
     def labels(self) -> dict[str, str]:
-        """The class text of each case id that has one."""
+        """The label of each case id that has one in a single text."""
         return {case.id: case.label for case in self.cases if isinstance(case.label, str)}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One case (or a patch of it): image (C, *spatial) float32; target an index (), a map or regions (R, *spatial)."""
+    """One case (or a patch of it): image (C, *spatial) float32; target as losses take it, such as an index or a map."""
 
     id: str
     image: Tensor

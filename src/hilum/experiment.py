@@ -12,11 +12,13 @@ from torch import nn
 from hilum.case import Cohort
 from hilum.config import Reading, inspect, validate
 from hilum.data.balance import unknown_structures
+from hilum.data.labels import label_faults
 from hilum.data.modalities import missing_faults
 from hilum.data.section import DataConfig
 from hilum.errors import ConfigError, DataError, HilumError, nearest
 from hilum.evaluation.decide_section import DecideConfig
 from hilum.evaluation.section import EvaluateConfig
+from hilum.inference.restoration_faults import pair_faults, restoration_faults
 from hilum.inference.section import PredictConfig
 from hilum.layers.presence import PresenceInput
 from hilum.losses.deep_supervision import DeepSupervision
@@ -179,10 +181,11 @@ def section_faults(experiment: Experiment, problem: Problem) -> list[tuple[Locat
     """What does not fit together between the sections of a whole experiment, each with the key to mend."""
     return [
         *_patch_faults(experiment, problem),
+        *restoration_faults(experiment.data, experiment.predict, problem),
         *_network_faults(experiment, problem),
         *_loss_faults(experiment, problem),
         *_metric_faults(experiment, problem),
-        *_monitor_faults(experiment),
+        *_monitor_faults(experiment, problem),
         *_own_faults("predict", experiment, problem),
         *_own_faults("decide", experiment, problem),
     ]
@@ -204,16 +207,12 @@ def cohort_faults(experiment: Experiment, *, divide: bool = True) -> tuple[Cohor
     faults: list[tuple[Location, str]] = [
         (("data", "missing"), message) for message in missing_faults(cohort, experiment.data.missing)
     ]
-    if problem.kind == "classification":
-        for label in sorted(set(cohort.labels.values())):
-            try:
-                problem.encode_class(label)
-            except DataError as error:
-                faults.append((("task", "classes"), str(error)))
+    faults += [(("data", where), message) for where, message in pair_faults(cohort, experiment.data, problem)]
+    faults += [(("task", where), message) for where, message in label_faults(cohort, problem)]
     faults += experiment.evaluate.faults(cohort)
     try:
         if divide and not faults:
-            experiment.data.split.assign(cohort.cases, labels=cohort.labels)
+            experiment.data.split.assign(cohort.cases, labels=experiment.task.strata(cohort))
     except HilumError as error:
         faults.append((("data", "split"), str(error)))
     return cohort, faults
@@ -230,6 +229,8 @@ def _checked(experiment: Experiment, reading: Reading[Experiment]) -> Found:
     frame_known = reading.knows(("data", "dims"), ("data", "patch"))
     if frame_known:
         yield from _patch_faults(experiment, problem)
+    if reading.knows(("data", "degrade"), ("data", "prepare"), ("predict",)):
+        yield from restoration_faults(experiment.data, experiment.predict, problem)
     if reading.knows(("network",)) and frame_known and (experiment.data.patch or reading.knows(("data", "prepare"))):
         yield from _network_faults(experiment, problem)
     if reading.knows(("loss",)):
@@ -237,7 +238,7 @@ def _checked(experiment: Experiment, reading: Reading[Experiment]) -> Found:
     if experiment.metrics:
         yield from _metric_faults(experiment, problem)
     if reading.knows(("metrics",), ("train", "monitor")):
-        yield from _monitor_faults(experiment)
+        yield from _monitor_faults(experiment, problem)
     for name in ("predict", "decide"):
         if reading.knows((name,)):
             yield from _own_faults(name, experiment, problem)
@@ -245,7 +246,7 @@ def _checked(experiment: Experiment, reading: Reading[Experiment]) -> Found:
 
 def _patch_faults(experiment: Experiment, problem: Problem) -> Found:
     patch, dims = experiment.data.patch, experiment.data.dims
-    if patch is not None and problem.kind == "classification":
+    if patch is not None and not problem.dense:
         message = "a classifier looks at whole images: use {kind: resize, size: [...]} in data.prepare"
         yield ("data", "patch"), message
     if patch is not None and problem.kind == "segmentation" and isinstance(patch.classes, dict):
@@ -259,7 +260,7 @@ def _patch_faults(experiment: Experiment, problem: Problem) -> Found:
 
 def _network_faults(experiment: Experiment, problem: Problem) -> Found:
     network = experiment.network
-    if network.task != problem.kind:
+    if (network.task == "segmentation") != problem.dense:
         yield ("network",), network.faults(problem)[0]
     elif problem.size is not None or not network.needs_size:  # else the images will tell the size
         where: Location = ("data", "patch", "size") if experiment.data.patch is not None else ("network",)
@@ -277,23 +278,25 @@ def _metric_faults(experiment: Experiment, problem: Problem) -> Found:
             fitting = [kind for kind, other in kinds("metrics").items() if problem.kind in getattr(other, "tasks", ())]
             message = f"metric '{metric.kind}' is for {metric.tasks[0]}, the task is {problem.kind}: expected one of "
             yield ("metrics", index), message + ", ".join(fitting)
+        else:
+            yield from ((("metrics", index), fault) for fault in metric.faults(problem))
         if metric.column in columns:
             yield ("metrics", index), f"a second metric with the column '{metric.column}': remove one of them"
         columns.append(metric.column)
 
 
-def _monitor_faults(experiment: Experiment) -> Found:
+def _monitor_faults(experiment: Experiment, problem: Problem) -> Found:
     columns = [metric.column for metric in experiment.metrics]
     if experiment.monitor not in columns:
         close = nearest(experiment.monitor, columns)
         hint = f"; did you mean '{close}'?" if close else ""
         message = f"received '{experiment.monitor}', expected one of the metrics {', '.join(columns)}{hint}"
         yield ("train", "monitor"), message
-    elif not experiment.monitored.ranks:
-        able = ", ".join(metric.column for metric in experiment.metrics if metric.ranks) or "a metric that can, add one"
-        message = f"'{experiment.monitor}' cannot choose a checkpoint: none of its values is better than another"
+    elif reason := experiment.monitored.why_no_monitor(problem):
+        able = [metric.column for metric in experiment.metrics if not metric.why_no_monitor(problem)]
+        message = f"'{experiment.monitor}' cannot choose a checkpoint: {reason}"
         where: Location = ("train", "monitor") if experiment.train.monitor else ("metrics", 0)
-        yield where, f"{message}; expected train.monitor to be {able}"
+        yield where, f"{message}; expected train.monitor to be {', '.join(able) or 'a metric that can, add one'}"
 
 
 def _own_faults(name: str, experiment: Experiment, problem: Problem) -> Found:

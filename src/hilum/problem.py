@@ -1,4 +1,4 @@
-"""The problem that is solved: dimensions, channels, classes or regions, and their label values in the files."""
+"""The problem that is solved: dimensions, channels, what is asked, and how the answers stand in files."""
 
 from __future__ import annotations
 
@@ -24,17 +24,24 @@ TABLE_LENGTH = 1024
 PART_VOXELS = 2**22
 """Voxels that are counted at a time."""
 Value = int | str
+Kind = Literal["classification", "segmentation", "multilabel", "regression", "restoration"]
+"""The kinds of task, each a file in `hilum.tasks`."""
+DENSE: frozenset[str] = frozenset({"segmentation", "restoration"})
+"""Kinds of task with an answer for every voxel; the others have one for a whole image."""
+CONTINUOUS: frozenset[str] = frozenset({"regression", "restoration"})
+"""Kinds of task whose answers are numbers, not classes."""
 
 
 @dataclass(frozen=True)
 class Problem:
     """What a network has to answer, and how its answer is written into files.
 
-    `values[i]` are the label values of `classes[i]`. Exclusive classes compete (softmax); regions overlap (sigmoid).
-    For a segmentation by exclusive classes, class 0 is the background.
+    `values[i]` are the label values of `classes[i]`. Exclusive classes compete (softmax); regions and findings may come
+    together (sigmoid). For a segmentation by exclusive classes, class 0 is the background. The classes of a regression
+    are the names of its numbers, those of a restoration the channels of its images.
     """
 
-    kind: Literal["classification", "segmentation"]
+    kind: Kind
     dims: int
     channels: tuple[str, ...]
     classes: tuple[str, ...]
@@ -42,6 +49,28 @@ class Problem:
     exclusive: bool = True
     ignore: int | None = None
     size: tuple[int, ...] | None = None
+    units: tuple[str, ...] = ()
+    """Of each number of a regression; empty where it has none."""
+    scales: tuple[tuple[float, float], ...] = ()
+    """Mean and standard deviation of each number in the training part: the network answers in these standard
+    deviations from the mean, and `answers` gives it back in its own unit. None: it answers in the unit itself."""
+
+    separator: str = "|"
+    """Between the findings of a text that names several."""
+    nothing: tuple[str, ...] = ()
+    """Texts that stand for none of the findings."""
+    others: bool = False
+    """Whether findings that nobody asks for may be named."""
+
+    @property
+    def dense(self) -> bool:
+        """Whether every voxel has an answer of its own."""
+        return self.kind in DENSE
+
+    @property
+    def continuous(self) -> bool:
+        """Whether answers are numbers, not probabilities of classes."""
+        return self.kind in CONTINUOUS
 
     @property
     def num_channels(self) -> int:
@@ -84,7 +113,14 @@ class Problem:
         return sorted(value for value in set(values) if self._code(value)[0] == UNKNOWN)
 
     def described(self) -> str:
-        """The classes and their label values as one writes them: {background: 0, core: [1, 4], ignore: 255}."""
+        """The classes and their label values as one writes them: {background: 0, core: [1, 4], ignore: 255}.
+
+        For a regression its numbers and their units: {age: years}; for a restoration its channels.
+        """
+        if self.kind == "restoration":
+            return ", ".join(self.classes)
+        if self.continuous:
+            return "{" + ", ".join(f"{name}: {unit}" for name, unit in zip(self.classes, self.units, strict=True)) + "}"
         shown = (
             f"{name}: {values[0] if len(values) == 1 else list(values)}"
             for name, values in zip(self.classes, self.values, strict=True)
@@ -103,6 +139,16 @@ class Problem:
     def probabilities(self, logits: Tensor) -> Tensor:
         """Probabilities (B, C, ...) of logits (B, C, ...): softmax over exclusive classes, sigmoid of each region."""
         return logits.float().softmax(1) if self.exclusive else logits.float().sigmoid()
+
+    def answers(self, outputs: Tensor) -> Tensor:
+        """What outputs (B, C, ...) of the network mean: probabilities, or numbers in their own unit."""
+        if not self.continuous:
+            return self.probabilities(outputs)
+        if not self.scales:
+            return outputs.float()
+        means, stds = torch.tensor(self.scales, dtype=torch.float32, device=outputs.device).T
+        shape = (-1, *(1,) * (outputs.ndim - 2))
+        return outputs.float() * stds.view(shape) + means.view(shape)
 
     def decode(self, probabilities: Tensor) -> Tensor:
         """Label values (*spatial) from probabilities (C, *spatial), in the smallest integer type that holds them.

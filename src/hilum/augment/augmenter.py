@@ -35,11 +35,18 @@ class Augmenter:
     """Augments batches by `steps`: first flips, then all other geometry as one interpolation, then intensities.
 
     Within each of the three, steps act in the order given. What becomes of a sample depends on the seed, the
-    epoch, its index and the frame alone; a sample that no step changes keeps every bit.
+    epoch, its index and the frame alone; a sample that no step changes keeps every bit. `degrade` are steps on the
+    intensities of the images that come last.
     """
 
     steps: Sequence[AugmentConfig]
     seed: int
+    degrade: Sequence[AugmentConfig] = ()
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything may be changed at all."""
+        return bool(self.steps or self.degrade)
 
     def __call__(self, batch: Batch, frame: Frame) -> Batch:
         """The batch with changed images and targets; raises ConfigError for steps that cannot act on such a frame.
@@ -47,13 +54,14 @@ class Augmenter:
         The sizes are those of the batch: where whole cases are taken, they differ from one to the next.
         """
         frame = dataclasses.replace(frame, shape=tuple(batch.images.shape[2:]))
-        faults = faults_of(self.steps, frame)
+        faults = [*faults_of(self.steps, frame), *faults_of(self.degrade, frame, section="degrade")]
         if faults:
             raise ConfigError(faults)
         actions = [
             action
-            for position, step in enumerate(self.steps)
-            if (action := _action(step, batch, frame, seed=self.seed, purpose=f"augment.{position}.{step.kind}"))
+            for name, steps in (("augment", self.steps), ("degrade", self.degrade))
+            for position, step in enumerate(steps)
+            if (action := _action(step, batch, frame, seed=self.seed, purpose=f"{name}.{position}.{step.kind}"))
         ]
         images, targets = batch.images, batch.targets
         for action in actions:
@@ -68,10 +76,10 @@ class Augmenter:
         return dataclasses.replace(batch, images=images, targets=targets)
 
 
-def faults_of(steps: Sequence[AugmentConfig], frame: Frame) -> list[Fault]:
-    """Everything that keeps `steps` from acting on samples of this frame."""
+def faults_of(steps: Sequence[AugmentConfig], frame: Frame, *, section: str = "augment") -> list[Fault]:
+    """Everything that keeps `steps` of a section of `data` from acting on samples of this frame."""
     return [
-        Fault("augmentation", f"data.augment.{position}", f"{step.kind}: {message}")
+        Fault("augmentation", f"data.{section}.{position}", f"{step.kind}: {message}")
         for position, step in enumerate(steps)
         for message in step.faults(frame)
     ]
@@ -98,7 +106,7 @@ def _flipped(step: FlipAugment, action: _Action, images: Tensor, targets: Tensor
 
 
 def _warped(actions: list[_Action], images: Tensor, targets: Tensor, frame: Frame) -> tuple[Tensor, Tensor]:
-    """All moves of points in one interpolation: linear for images, nearest for targets, edges extended outwards."""
+    """All moves of points in one interpolation: nearest for label maps, else linear; edges extended outwards."""
     if not actions:
         return images, targets
     rows = torch.cat([action.rows for action in actions]).unique()
@@ -110,9 +118,10 @@ def _warped(actions: list[_Action], images: Tensor, targets: Tensor, frame: Fram
         points = _put(points, within, action.step.warp(_take(points, within), action.draws))
     lattice = lattice_of(points, torch.tensor(frame.extent, device=images.device).expand(len(rows), -1))
     images = _put(images, rows, linear_at(_take(images, rows), lattice))
-    if targets.ndim > 1:
+    if targets.ndim > 2:  # maps, not numbers of the whole image
         labels = _take(targets, rows).reshape(len(rows), -1, *frame.shape)
-        targets = _put(targets, rows, nearest_at(labels, lattice).view(len(rows), *targets.shape[1:]))
+        moved = linear_at(labels, lattice) if labels.is_floating_point() else nearest_at(labels, lattice)
+        targets = _put(targets, rows, moved.view(len(rows), *targets.shape[1:]))
     return images, targets
 
 

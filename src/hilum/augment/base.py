@@ -86,7 +86,7 @@ class FlipAugment(AugmentConfig):
     """A step that only reorders voxels, exactly."""
 
     def apply(self, images: Tensor, targets: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Images (B, C, *spatial) and targets (B,) or (B, ..., *spatial), reordered alike."""
+        """Images (B, C, *spatial) and targets (B,), (B, T) or (B, ..., *spatial), reordered alike."""
         raise NotImplementedError
 
 

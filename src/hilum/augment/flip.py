@@ -35,7 +35,7 @@ class FlipConfig(FlipAugment, kind="flip"):
 
     def apply(self, images: Tensor, targets: Tensor, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Images and targets, mirrored alike."""
-        spatial = targets.ndim > 1
+        spatial = targets.ndim > 2  # a map, not numbers of the whole image
         dims = images.ndim - 2
         for axis, rows in enumerate(draws["mirrored"].T):
             if rows.any():

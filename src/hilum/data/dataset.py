@@ -139,8 +139,14 @@ class Dataset:
                 spots, foreground = {structure: spots[structure] for structure in structures}, 1.0
             start = patch_start(rng, shape, size, structures=spots, foreground=foreground)
         image = torch.from_numpy(self.sampling.flat(cut(prepared.image, start, size, fill=outside)))
-        if isinstance(prepared.target, int):
-            return Sample(prepared.case.id, image, torch.tensor(prepared.target))
+        if self.problem.kind == "restoration":
+            # Beyond the image nobody knows what is wanted: NaN, which no loss sees.
+            whole = prepared.image if prepared.target is None else np.asarray(prepared.target)
+            wanted = self.sampling.flat(cut(whole, start, size, fill=np.nan))
+            return Sample(prepared.case.id, image, torch.from_numpy(wanted))
+        assert prepared.target is not None
+        if isinstance(prepared.target, int) or prepared.target.ndim == 1:
+            return Sample(prepared.case.id, image, label_target(prepared.target, self.problem))
         target = torch.from_numpy(self.sampling.flat(cut(prepared.target, start, size, fill=IGNORE))).long()
         return Sample(prepared.case.id, image, target[0] if self.problem.exclusive else target)
 
@@ -155,3 +161,16 @@ class Dataset:
             return of_case(error, case)
         faults = self._case_faults(prepared) if self._case_faults is not None else []
         return [*prepared.findings, *(Finding("error", "does not fit", case.id, fix=fault) for fault in faults)]
+
+
+def label_target(label: int | npt.NDArray[np.generic], problem: Problem) -> torch.Tensor:
+    """The target of a label as losses take it: an index (), findings (L,) int64, or numbers (T,) float32 as the network
+    answers them, which is in standard deviations from the mean where the problem has scales.
+    """
+    if not problem.continuous:
+        return torch.as_tensor(label).long()
+    values = np.asarray(label, dtype=np.float64)
+    if problem.scales:
+        means, stds = np.array(problem.scales).T
+        values = (values - means) / stds
+    return torch.from_numpy(values.astype(np.float32))

@@ -111,7 +111,8 @@ class Fit:
     def _after(self, case: Case, before: Sequence[PrepareConfig]) -> tuple[Volume, Volume | None]:
         """Image and encoded mask of a case after some steps."""
         raw = read_case(case, self.store.problem)
-        image, label = raw.image, raw.target if isinstance(raw.target, Volume) else None
+        masked = isinstance(raw.target, Volume) and self.store.problem.kind == "segmentation"
+        image, label = raw.image, raw.target if masked else None
         for step in before:
             image, label = (step.for_channels(case.there) if case.missing else step).apply(image, label)
         return image, label
@@ -173,10 +174,13 @@ class Fit:
 def counted(
     target: npt.NDArray[np.int8 | np.int16], problem: Problem
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Voxels of each class or region of a target (1 or R, I, J, K), and those that are not ignored, by class."""
+    """Voxels of each class or region of a target (1 or R, I, J, K), and those that are not ignored, by class.
+
+    Or images of each finding of a target (L,).
+    """
     if not problem.exclusive:
-        inside = (target == 1).sum(axis=(1, 2, 3), dtype=np.int64)
-        return inside, (target != IGNORE).sum(axis=(1, 2, 3), dtype=np.int64)
+        flat = target.reshape(len(target), -1)
+        return (flat == 1).sum(axis=1, dtype=np.int64), (flat != IGNORE).sum(axis=1, dtype=np.int64)
     shifted = np.bincount(target.ravel().astype(np.intp) - IGNORE, minlength=problem.num_outputs + 1)
     inside = shifted[1 : problem.num_outputs + 1].astype(np.int64)
     return inside, np.full(problem.num_outputs, inside.sum())

@@ -144,7 +144,7 @@ def data_sha256(cases: Iterable[Case], hashes: Hashes | None = None) -> str:
         for ref in refs(case):
             content = known[ImageRef(ref.path, _series(ref))]
             digest.update(f"{case.id}\0{content}\0{ref.key}\0{ref.index}\n".encode())
-        label = case.label if isinstance(case.label, str) else ""
+        label = case.label if isinstance(case.label, str | tuple) else ""
         # The same files mean something else where other channels are missing.
         missing = f"\0{case.missing}" if case.missing else ""
         digest.update(f"{case.id}\0{case.patient}\0{label}{missing}\n".encode())

@@ -14,17 +14,20 @@ from hilum.data.findings import of_case
 from hilum.data.hashes import refs
 from hilum.data.modalities import with_missing
 from hilum.data.patches import structure_voxels
-from hilum.data.voxels import read_case
+from hilum.data.voxels import RawCase, read_case
 from hilum.errors import DataError, Finding
 from hilum.prepare.base import PrepareConfig
+from hilum.prepare.scaled import prepared_with_intensities
 from hilum.problem import Problem
-from hilum.volume import Grid, Volume
+from hilum.targets import Vector
+from hilum.volume import Grid, Volume, resample
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared case: image (C, I, J, K) float32 on its grid, its target (1 or R, I, J, K) int8 or int16, or a
-    class index.
+    """A prepared case: image (C, I, J, K) float32 on its grid, its target (1 or R, I, J, K) int8 or int16, or its
+    label: a class index, findings (L,) or numbers (T,) in their own unit. For a restoration the image that is wanted
+    (C, I, J, K) float32, with the intensities of the prepared one; None where it is that one.
 
     A channel that is NaN throughout stands for a modality that the case lacks; no other voxel is NaN.
     `structures` are voxels (n, 3) of each structure that the target shows, `findings` warnings about its files.
@@ -32,7 +35,7 @@ class Prepared:
 
     case: Case
     image: npt.NDArray[np.float32]
-    target: npt.NDArray[np.int8 | np.int16] | int
+    target: npt.NDArray[np.int8 | np.int16 | np.float32] | int | Vector | None
     structures: dict[int, npt.NDArray[np.int32]]
     grid: Grid
     findings: tuple[Finding, ...] = ()
@@ -47,6 +50,8 @@ class Prepared:
 def prepare_case(case: Case, problem: Problem, steps: Sequence[PrepareConfig]) -> Prepared:
     """The prepared case. Raises DataError with every finding about a case whose files or values cannot be used."""
     raw = read_case(case, problem)
+    if problem.kind == "restoration":
+        return _prepared_pair(case, raw, steps)
     image, mask = raw.image, raw.target if isinstance(raw.target, Volume) else None
     try:
         for step in steps:
@@ -63,6 +68,25 @@ def prepare_case(case: Case, problem: Problem, steps: Sequence[PrepareConfig]) -
         raise AssertionError("a preparation step dropped the mask")
     labels = np.ascontiguousarray(mask.tensor.numpy(), dtype=np.int16)
     return Prepared(case, pixels, labels, structures_of(labels, problem), image.grid, raw.findings)
+
+
+def _prepared_pair(case: Case, raw: RawCase, steps: Sequence[PrepareConfig]) -> Prepared:
+    """A case of a restoration; what is wanted is brought onto the grid and to the intensities of the prepared image."""
+    try:
+        image, own = prepared_with_intensities(raw.image, steps)
+        wanted = None
+        if isinstance(raw.target, Volume):
+            if len(raw.target.tensor) != len(image.tensor):
+                channels = f"{len(image.tensor)}, as the image has"
+                raise DataError(f"{case.label}: received {len(raw.target.tensor)} channels, expected {channels}")
+            moved = resample(raw.target, image.grid, "linear").tensor
+            wanted = np.ascontiguousarray(own.prepared(moved).numpy(), dtype=np.float32)
+        pixels = np.ascontiguousarray(image.tensor.numpy(), dtype=np.float32)
+        if not all(np.isfinite(part).all() for part in (pixels, wanted) if part is not None):
+            raise DataError("the prepared image holds NaN or infinite values")
+    except DataError as error:
+        raise DataError(of_case(error, case)) from error
+    return Prepared(case, pixels, wanted, {}, image.grid, raw.findings)
 
 
 def structures_of(target: npt.NDArray[np.int8 | np.int16], problem: Problem) -> dict[int, npt.NDArray[np.int32]]:

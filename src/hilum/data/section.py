@@ -57,6 +57,10 @@ class DataConfig(Settings):
     """How patients are divided into train, val and test."""
     prepare: tuple[PrepareConfig, ...] = ()
     """Deterministic steps on every case, in this order; computed once."""
+    degrade: tuple[AugmentConfig, ...] = ()
+    """For a restoration: what makes the network's input from the prepared image, which is then wanted back, such as
+    {kind: noise, std: [0.2, 0.2], probability: 1}. In training drawn anew for each sample, after data.augment; in
+    validation and evaluation once for each case. Without it, the source names the images that are wanted."""
     augment: tuple[AugmentConfig, ...] = ()
     """Random changes of training samples; all spatial ones are merged into one resampling."""
     patch: PatchConfig | None = None

@@ -28,6 +28,7 @@ CODE = (
     "volume.py",
     "interpolation.py",
     "problem.py",
+    "targets.py",
     "formats",
     "prepare",
     "filters",
@@ -111,7 +112,7 @@ class Store:
     def key(self, case: Case) -> str:
         """The hash that stands for the content of a case and its preparation."""
         digest = hashlib.sha256(self.settings.encode())
-        digest.update(f"{case.label if isinstance(case.label, str) else ''}\n{case.missing}\n".encode())
+        digest.update(f"{case.label if isinstance(case.label, str | tuple) else ''}\n{case.missing}\n".encode())
         for ref in refs(case):
             digest.update(f"{self.hashes.of_image(ref)}\0{ref.key}\0{ref.index}\n".encode())
         return digest.hexdigest()
@@ -149,8 +150,10 @@ class Store:
 def fingerprint(problem: Problem, steps: Sequence[PrepareConfig]) -> str:
     """All that decides what becomes of given files, as text: steps, classes, the code of both, and the libraries."""
     settings = [(step.model_dump(mode="json"), _code_sha256(step)) for step in steps]
+    words = [] if problem.kind != "multilabel" else [problem.separator, list(problem.nothing), problem.others]
     classes = [
         problem.kind,
+        *words,
         list(problem.classes),
         [list(group) for group in problem.values],
         problem.exclusive,

@@ -15,9 +15,14 @@ from hilum.problem import IGNORE
 from hilum.volume import Grid, Unit
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy.typing as npt
 
     from hilum.case import Case
+    from hilum.targets import Vector
+
+    Target = npt.NDArray[np.int8 | np.int16 | np.float32] | int | Vector | None
 
 SUFFIX, PART = ".safetensors", ".part"
 """What the names of whole files and of those being written end in."""
@@ -34,7 +39,7 @@ def as_bytes(prepared: Prepared) -> bytes:
         f"structure.{index}": spots for index, spots in prepared.structures.items()
     }
     arrays["image"] = prepared.image
-    arrays["target"] = np.array([target], dtype=np.int16) if isinstance(target, int) else _smallest(target)
+    arrays["target"] = _stored(target)
     grid = prepared.grid
     about = {
         "affine": grid.affine.tolist(),
@@ -82,7 +87,25 @@ def open_mapped(case: Case, file: Path, *, verify: bool = False) -> Prepared:
     grid = Grid(image.shape[1:], np.array(about["affine"]), unit)
     structures = {int(name.removeprefix("structure.")): spots for name, spots in sorted(arrays.items())}
     findings = restored_findings(about["findings"], case)
-    return Prepared(case, image, int(target[0]) if target.ndim == 1 else target, structures, grid, findings)
+    return Prepared(case, image, _restored(target), structures, grid, findings)
+
+
+def _stored(target: Target) -> npt.NDArray[np.generic]:
+    """A target as the array that stands for it: nothing (0,), a class index (1,), findings and numbers (1, L), maps."""
+    if target is None:
+        return np.zeros(0, dtype=np.int16)
+    if isinstance(target, int):
+        return np.array([target], dtype=np.int16)
+    if target.ndim == 1:
+        return target[None]
+    return target if target.dtype == np.float32 else _smallest(target.astype(np.int16, copy=False))
+
+
+def _restored(stored: npt.NDArray[Any]) -> Target:
+    """The target that `_stored` gave."""
+    if stored.ndim == 1:
+        return int(stored[0]) if stored.size else None
+    return stored[0] if stored.ndim == 2 else stored
 
 
 def _crc32(array: npt.NDArray[np.generic]) -> int:

@@ -16,18 +16,26 @@ from hilum.data.index.grids import differs
 from hilum.errors import DataError, Finding
 from hilum.formats.reading import ROUNDING, read_image, read_labels
 from hilum.problem import Problem
+from hilum.targets import Vector, encoded_label
 from hilum.volume import Volume
 
 MANY_VALUES = 40
 """More values without a class than this in a mask are intensities, not labels."""
 
 
+EXPECTED = {"classification": "class", "multilabel": "finding", "regression": "number"}
+"""What the label of an image is."""
+
+
 @dataclass(frozen=True)
 class RawCase:
-    """A case as its files have it: the image (C, I, J, K), the encoded mask or class, and warnings about both."""
+    """A case as its files have it: the image (C, I, J, K), the encoded mask or label, and warnings about both.
+
+    The target is None where a restoration wants the image itself.
+    """
 
     image: Volume
-    target: Volume | int
+    target: Volume | int | Vector | None
     findings: tuple[Finding, ...]
 
 
@@ -42,35 +50,42 @@ def read_case(case: Case, problem: Problem) -> RawCase:
         findings += of_case(error, case)
     try:
         target, rounded = _target(case, problem)
-        findings += mask_findings(target, case, rounded=rounded) if isinstance(target, Volume) else []
+        masked = isinstance(target, Volume) and problem.kind == "segmentation"
+        findings += mask_findings(target, case, rounded=rounded) if masked else []
     except DataError as error:
         findings += of_case(error, case)
     if image is not None and isinstance(target, Volume) and isinstance(case.label, ImageRef):
         apart = differs(case.label, target.grid, like=case.files[0], like_grid=image.grid, case=case.id)
         findings += [apart] if apart is not None else []
-    if image is None or target is None or severe(findings):
+    if image is None or severe(findings):
         raise DataError(_with_swap(findings, image, case))
     return RawCase(image, target, tuple(findings))
 
 
-def read_target(case: Case, problem: Problem) -> Volume | int:
-    """The encoded mask on the grid of its file, or the class index. Raises DataError where there is no usable one."""
+def read_target(case: Case, problem: Problem) -> Volume | int | Vector | None:
+    """The encoded mask on the grid of its file, or the label: a class index, findings (L,) or numbers (T,).
+
+    For a restoration the image that is wanted, None where that is the case's image itself.
+    Raises DataError where there is no usable one.
+    """
     return _target(case, problem)[0]
 
 
-def _target(case: Case, problem: Problem) -> tuple[Volume | int, int]:
-    """The encoded mask or the class index, and how many voxels had to be rounded."""
+def _target(case: Case, problem: Problem) -> tuple[Volume | int | Vector | None, int]:
+    """The encoded mask or label, and how many voxels had to be rounded."""
+    if problem.kind == "restoration":
+        return (read_image((case.label,)) if isinstance(case.label, ImageRef) else None), 0
     if case.label is None:
         raise DataError(
             [Finding("error", "no label", case.id, fix="give it one, or take the case out of the parts that learn")]
         )
-    if problem.kind == "classification":
-        if not isinstance(case.label, str):
-            raise DataError(f"has a mask ({case.label}), a classification needs a class")
+    if not problem.dense:
+        if isinstance(case.label, ImageRef):
+            raise DataError(f"has a mask ({case.label}), a {problem.kind} needs a {EXPECTED[problem.kind]}")
         try:
-            return problem.encode_class(case.label), 0
+            return encoded_label(case.label, problem), 0
         except DataError as error:
-            raise DataError([Finding("error", "class unknown", case.id, fix=str(error))]) from error
+            raise DataError([Finding("error", f"{EXPECTED[problem.kind]} unknown", case.id, fix=str(error))]) from error
     if not isinstance(case.label, ImageRef):
         raise DataError(f"has the class '{case.label}', a segmentation needs a mask")
     mask, rounded = read_labels(case.label)
@@ -85,7 +100,7 @@ def image_findings(image: Volume, case: Case, problem: Problem) -> Iterator[Find
     """Channels without contrast, and images whose voxels are the labels of a mask."""
     channels = image.tensor.flatten(1)
     low, high = channels.amin(1), channels.amax(1)
-    flat = (low == high).tolist()
+    flat = (low == high).tolist() if channels.shape[1] > 1 else [False] * len(channels)
     several = len(case.files) == len(flat) > 1
     for index, constant in enumerate(flat):
         if not constant:

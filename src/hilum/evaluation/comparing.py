@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 Methods = Mapping[str, Sequence[Measured]]
+COMPARED = ("classification", "segmentation")
+"""The kinds of task whose runs are compared."""
 NONE_SHOWN = "no difference shown"
 FAMILY = "p-values are corrected (Holm) for the {} pairs of methods, not for the number of scores: choose one before"
 
@@ -56,6 +58,11 @@ def compare(methods: Mapping[str, Sequence[Scored]], bootstrap: Bootstrap) -> di
     """
     if len(methods) < 2:
         raise DataError(f"received {len(methods)} method, expected at least two to compare")
+    task = next(side.problem.kind for runs in methods.values() for side in runs)
+    if task not in COMPARED:
+        raise DataError(
+            f"received runs of a {task}, expected one of {', '.join(COMPARED)}: others cannot be compared yet"
+        )
     sides, notes = paired([side for runs in methods.values() for side in runs])
     measured, undefined = measure(sides, bootstrap)
     by_method: dict[str, list[Measured]] = {}

@@ -98,3 +98,5 @@ class DecideConfig(Settings):
         for key, given in asked.items():
             if given:
                 yield (key,), f"is for classification, the task is {kind}: remove it"
+        if self.calibrate and kind != "segmentation":
+            yield ("calibrate",), f"is for classification and segmentation, the task is {kind}: remove it"

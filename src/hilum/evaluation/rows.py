@@ -15,6 +15,7 @@ from hilum.errors import DataError
 from hilum.evaluation.structures import structure_pairs
 from hilum.formats.atomic import write_whole
 from hilum.metrics.base import check_columns
+from hilum.problem import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hilum.metrics.base import CaseMetric
     from hilum.metrics.pair import MaskPair
     from hilum.problem import Problem
+    from hilum.targets import Vector
     from hilum.volume import Grid
 
     Labels = npt.NDArray[np.integer]
@@ -39,6 +41,10 @@ TEXT_COLUMNS = frozenset(
 PROBABILITY_PREFIX = "p_"
 GROUP_PREFIX = "by_"
 """What columns of groups begin with, as `by_site`: they are text too."""
+TRUTH_PREFIX, PREDICTED_PREFIX, UNIT_PREFIX = "truth_", "predicted_", "unit_"
+"""What the columns of each finding, and of each number with its unit, begin with."""
+LIKELY = 0.5
+"""A finding is predicted where its probability is above this."""
 _INTEGER = re.compile(r"-?[0-9]+")
 
 
@@ -91,6 +97,37 @@ def classification_row(key: CaseKey, truth: int, *, probabilities: npt.NDArray[n
     named = {f"{PROBABILITY_PREFIX}{name}": float(value) for name, value in zip(problem.classes, values, strict=True)}
     predicted = problem.classes[int(values.argmax())]
     return {**key.cells, "truth": problem.classes[truth], "predicted": predicted, **named}
+
+
+def image_row(key: CaseKey, truth: int | Vector, *, answers: npt.NDArray[np.floating], problem: Problem) -> Row:
+    """The row of a case of any task with one answer an image: its label, and what the network says.
+
+    `answers` are probabilities of classes (C,) or findings (L,), or numbers (T,) in their own unit. Raises DataError
+    where they are not all finite.
+    """
+    if isinstance(truth, int):
+        return classification_row(key, truth, probabilities=answers, problem=problem)
+    values = np.asarray(answers, dtype=np.float64)
+    if values.shape != truth.shape or not np.isfinite(values).all():
+        raise DataError(f"case {key.case_id}: received {values.tolist()}, expected {len(truth)} finite numbers")
+    row: dict[str, Cell] = dict(key.cells)
+    for name, true in zip(problem.classes, truth.tolist(), strict=True):
+        known = not (np.isnan(true) if problem.continuous else true == IGNORE)
+        row[f"{TRUTH_PREFIX}{name}"] = true if known else None
+    return row | answer_cells(values, problem)
+
+
+def answer_cells(values: npt.NDArray[np.float64], problem: Problem) -> dict[str, Cell]:
+    """What is told of findings (L,): probability, and 1 where it is above LIKELY; of numbers (T,): value and unit."""
+    cells: dict[str, Cell] = {}
+    for number, (name, value) in enumerate(zip(problem.classes, values.tolist(), strict=True)):
+        if not problem.continuous:
+            cells |= {f"{PROBABILITY_PREFIX}{name}": value, f"{PREDICTED_PREFIX}{name}": int(value > LIKELY)}
+            continue
+        cells[f"{PREDICTED_PREFIX}{name}"] = value
+        if problem.units[number]:
+            cells[f"{UNIT_PREFIX}{name}"] = problem.units[number]
+    return cells
 
 
 def write_rows(file: Path, rows: Sequence[Row]) -> None:
@@ -150,7 +187,7 @@ def _row(header: Sequence[str], cells: Sequence[str], where: str) -> Row:
 
 
 def _cell(name: str, text: str, where: str) -> Cell:
-    if name in TEXT_COLUMNS or name.startswith(GROUP_PREFIX):
+    if name in TEXT_COLUMNS or name.startswith((GROUP_PREFIX, UNIT_PREFIX)):
         return text
     if not text:
         return None

@@ -59,7 +59,7 @@ def classifier_scores(
             metric, truth, probabilities=probabilities, classes=classes, patients=patients, bootstrap=bootstrap
         )
     return {
-        name: _closed(value, closed[name]) if name in closed else score(value, drawn[name], bootstrap)
+        name: closed_score(value, closed[name]) if name in closed else score(value, drawn[name], bootstrap)
         for name, value in values.items()
     }
 
@@ -77,7 +77,8 @@ def instability(name: str, found: Score, bootstrap: Bootstrap | None) -> str:
     )
 
 
-def _closed(value: float, interval: Interval) -> Score:
+def closed_score(value: float, interval: Interval) -> Score:
+    """A value with an interval that a formula gave."""
     if np.isnan(value):
         return {"value": None, "low": None, "high": None}
     if interval.ends is None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hilum.errors import ConfigError, DataError, number_of
+from hilum.evaluation.by_image import by_image
+from hilum.evaluation.by_output import by_output
 from hilum.evaluation.decision import sees_decisions_only
 from hilum.evaluation.intervals import Bootstrap, resampled_means
 from hilum.evaluation.penalties import penalties
@@ -62,6 +64,10 @@ def summarise(
     if problem.kind == "segmentation":
         case_metrics = [metric for metric in metrics if isinstance(metric, CaseMetric)]
         return _segmentation(summary, rows, problem=problem, metrics=case_metrics, bootstrap=drawn)
+    if problem.kind == "restoration":
+        return by_image(summary, rows, metrics, drawn)
+    if problem.kind != "classification":
+        return by_output(summary, rows, problem=problem, metrics=metrics, bootstrap=drawn)
     cohort_metrics = [metric for metric in metrics if isinstance(metric, CohortMetric)]
     return _classification(summary, rows, problem=problem, metrics=cohort_metrics, bootstrap=drawn)
 
@@ -202,7 +208,7 @@ def _number(row: Row, column: str) -> float:
 
 def _described(bootstrap: Bootstrap, problem: Problem) -> Summary:
     resampled = "percentile" if bootstrap.method == "percentile" else "BCa"
-    closed = bootstrap.method == "auto" and problem.kind == "classification"
+    closed = bootstrap.method == "auto" and problem.kind in ("classification", "multilabel")
     return {
         "method": f"{resampled} bootstrap of patients" + (CLOSED if closed else ""),
         "level": bootstrap.level,

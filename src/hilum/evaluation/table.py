@@ -16,7 +16,7 @@ UNDEFINED = "undefined"
 
 def table(summary: Mapping[str, Any]) -> list[str]:
     """Lines that say who was scored, every score with its interval, misses and inventions, and the rules behind."""
-    lines = _segmentation(summary) if summary["task"] == "segmentation" else _classification(summary)
+    lines = _LINES.get(summary["task"], _outputs)(summary)
     for column, groups in summary.get("by", {}).items():
         lines += ["", *_groups(column, groups), *_worst(column, summary.get("worst", {}).get(column, {}))]
     return [_head(summary), "", *lines, "", *(f"note: {note}" for note in summary["notes"])]
@@ -67,6 +67,34 @@ def _classification(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _outputs(summary: Mapping[str, Any]) -> list[str]:
+    """A line for each finding or number, with all its scores, and one for the mean of several."""
+    entries = summary["classes"]
+    counted = [key for key in ("cases", "present") if key in next(iter(entries.values()))]
+    names = list(next(iter(entries.values()))["scores"])
+    grid = [["", *counted, *names]]
+    for name, entry in entries.items():
+        unit = f" ({entry['unit']})" if entry.get("unit") else ""
+        shown = [_shown(entry["scores"][score], entry.get("unit") is not None) for score in names]
+        grid.append([f"{name}{unit}", *(str(entry[key]) for key in counted), *shown])
+    if len(entries) > 1:
+        means = [_shown(found) if (found := summary["overall"].get(score)) else "" for score in names]
+        grid.append(["mean", *[""] * len(counted), *means])
+    return aligned(grid, numeric=range(1, 1 + len(counted)))
+
+
+def _images(summary: Mapping[str, Any]) -> list[str]:
+    """A line for each score: of the restored images, and of the inputs that they were made from."""
+    overall = summary["overall"]
+    grid = [["", "restored", "input"]]
+    grid += [[name, *(_shown(overall[key], True) for key in (name, f"{name}_input"))] for name in summary["metrics"]]
+    return aligned(grid, numeric=())
+
+
+_LINES = {"segmentation": _segmentation, "classification": _classification, "restoration": _images}
+"""The lines of a kind of task; those that answer several questions of an image have a line for each."""
+
+
 def _groups(column: str, groups: Mapping[str, Any]) -> list[str]:
     """The scores over all classes of each group, and what has to be said of it."""
     names = list(next(iter(groups.values()))["overall"])
@@ -86,11 +114,13 @@ def _worst(column: str, worst: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _shown(score: Mapping[str, Any]) -> str:
+def _shown(score: Mapping[str, Any], in_unit: bool = False) -> str:
+    """A value and its interval: shares with three decimals, numbers that may be of any size with four digits."""
     if score["value"] is None:
         return str(score.get("note", UNDEFINED))
-    value = f"{score['value']:.3f}"
-    return value if score["low"] is None else f"{value} [{score['low']:.3f}, {score['high']:.3f}]"
+    spec = ".4g" if in_unit else ".3f"
+    value = f"{score['value']:{spec}}"
+    return value if score["low"] is None else f"{value} [{score['low']:{spec}}, {score['high']:{spec}}]"
 
 
 def aligned(grid: Sequence[Sequence[str]], *, numeric: Sequence[int]) -> list[str]:

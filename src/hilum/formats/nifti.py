@@ -75,17 +75,37 @@ def write_mask(values: npt.NDArray[np.integer], like: Path, out: Path) -> None:
     grid = _layout(like, info)[0]
     if values.shape != grid.shape:
         raise DataError(f"{out}: mask of shape {values.shape} does not fit {like} of shape {grid.shape}")
-    shape = info.get_data_shape()[:3]
+    dtype = np.dtype(smallest_type(values, (np.uint8, np.int16, np.int32))).newbyteorder(info.endianness)
+    _write(out, _head_like(like, info, dtype, info.get_data_shape()[:3]) + values.astype(dtype).tobytes(order="F"))
+
+
+def write_image(values: npt.NDArray[np.float32], like: Path, out: Path) -> None:
+    """Write values (C, I, J, K) as float32 with the header geometry of `like`, unchanged to the last bit.
+
+    One channel as a volume, several along the fifth axis. Raises DataError where the shapes differ.
+    """
+    info, _ = _header(like)
+    grid = _layout(like, info)[0]
+    if values.shape[1:] != grid.shape:
+        raise DataError(f"{out}: image of shape {values.shape[1:]} does not fit {like} of shape {grid.shape}")
+    sizes = info.get_data_shape()[:3] if len(values) == 1 else (*grid.shape, 1, len(values))
+    dtype = np.dtype(np.float32).newbyteorder(info.endianness)
+    voxels = np.moveaxis(values, 0, -1).astype(dtype).tobytes(order="F")
+    _write(out, _head_like(like, info, dtype, sizes, intent_code=0) + voxels)
+
+
+def _head_like(
+    like: Path, info: Any, dtype: np.dtype[Any], sizes: tuple[int, ...], *, intent_code: int = LABEL_INTENT
+) -> bytes:
+    """The header of `like` with its geometry as it is, for voxels of another type, sizes and meaning, not scaled."""
     header = type(info)(_head(like)[: info.template_dtype.itemsize], check=False)
-    dtype = np.dtype(smallest_type(values, (np.uint8, np.int16, np.int32))).newbyteorder(header.endianness)
     header.set_data_dtype(dtype)
-    header.structarr["dim"] = [len(shape), *shape, *([1] * (7 - len(shape)))]
-    for field, value in _MASK_FIELDS.items():
+    header.structarr["dim"] = [len(sizes), *sizes, *([1] * (7 - len(sizes)))]
+    for field, value in {**_MASK_FIELDS, "intent_code": intent_code}.items():
         header.structarr[field] = value
     header.structarr["magic"] = type(header).single_magic
     header.structarr["vox_offset"] = type(header).single_vox_offset
-    head = header.binaryblock.ljust(type(header).single_vox_offset, b"\0")
-    _write(out, head + values.astype(dtype).tobytes(order="F"))
+    return bytes(header.binaryblock.ljust(type(header).single_vox_offset, b"\0"))
 
 
 def write_volume(

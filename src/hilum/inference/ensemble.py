@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hilum.inference.postprocess.apply import postprocessed
 from hilum.inference.predictor import Predictor
+from hilum.inference.restoring import restored
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume
 
@@ -111,16 +112,26 @@ class Ensemble:
         return Volume(torch.from_numpy(values)[None], source), _unlike_labels(votes, self.problem)
 
     def classes_and_disagreement(self, prepared: Sequence[Volume]) -> tuple[Tensor, float]:
-        """Mean probabilities (num_outputs,), and the mean over pairs of networks of how far theirs are apart.
+        """Mean answers (num_outputs,), and the mean over pairs of networks of how far theirs are apart.
 
-        That is the total variation distance, from 0 to 1; of classes that do not exclude each other, the mean of it.
+        That is the total variation distance, from 0 to 1; of classes that do not exclude each other, the mean of it; of
+        numbers, the mean distance in standard deviations of the training part, or in the unit where there are none.
         """
         found = [member.classify_prepared([image])[0] for member, image in zip(self.members, prepared, strict=True)]
         mean = sum(share * one for share, one in zip(self.shares, found, strict=True))
         assert isinstance(mean, Tensor)
         count = 2 if self.problem.exclusive else self.problem.num_outputs
-        apart = [float((one - other).abs().sum()) / count for one, other in itertools.combinations(found, 2)]
+        stds = torch.tensor([std for _, std in self.problem.scales] or [1.0])
+        apart = [float(((one - other).abs() / stds).sum()) / count for one, other in itertools.combinations(found, 2)]
         return mean, sum(apart) / len(apart)
+
+    def restored_and_disagreement(self, image: Volume) -> tuple[Volume, float]:
+        """The mean of the restored images (C, I, J, K), and the mean absolute difference of pairs of them."""
+        found = [restored(member, image).tensor for member in self.members]
+        mean = sum(share * one for share, one in zip(self.shares, found, strict=True))
+        assert isinstance(mean, Tensor)
+        apart = [float((one - other).abs().mean()) for one, other in itertools.combinations(found, 2)]
+        return Volume(mean, image.grid), sum(apart) / len(apart)
 
     def _decided(self, probabilities: Tensor) -> npt.NDArray[np.integer]:
         """Label values (n,) from sums (num_outputs, n); where a network saw nothing, its share is background."""

@@ -41,7 +41,7 @@ LABEL_COPIES = 3
 class Predictor:
     """A trained network with all that surrounds it at inference.
 
-    Classification looks at the whole image; `window` and `overlap` are for segmentation only.
+    What answers for a whole image looks at all of it; `window` and `overlap` are for answers by voxel.
     """
 
     model: nn.Module
@@ -82,7 +82,7 @@ class Predictor:
     def __post_init__(self) -> None:
         if self.window is not None and len(self.window) != self.problem.dims:
             raise ConfigError(f"a window of {self.window} received; expected {self.problem.dims} sizes")
-        if self.window is not None and self.problem.kind == "classification":
+        if self.window is not None and not self.problem.dense:
             raise ConfigError(f"a window of {self.window} received, but a classifier looks at the whole image: omit it")
 
     def read(self, refs: Sequence[ImageRef | None]) -> Volume:
@@ -127,7 +127,10 @@ class Predictor:
         return Volume(torch.from_numpy(values)[None], source)
 
     def classify(self, image: Volume) -> Tensor:
-        """Probabilities (num_outputs,), float32, on the CPU; of a 2D network on a volume, its slices put together."""
+        """Answers (num_outputs,), float32, on the CPU; of a 2D network on a volume, its slices put together.
+
+        Probabilities, or the numbers of a regression in their own unit.
+        """
         return self.classify_prepared([self.prepared(image)])[0]
 
     def prepared(self, image: Volume) -> Volume:
@@ -206,7 +209,7 @@ class Predictor:
                 return self._logits(images)
             return self._logits(images.squeeze(2 + flat)).unsqueeze(2 + flat)
 
-        network = Network(logits, self.problem.probabilities, views=views, batch_size=plan.batch_size)
+        network = Network(logits, self.problem.answers, views=views, batch_size=plan.batch_size)
         image = prepared.tensor.to(self.device, torch.float32)
         with self._evaluating():
             blend(network, image, plan.lattices, take=self._after_tempering(take), margins=margins)
@@ -231,7 +234,7 @@ class Predictor:
         return i, j, k
 
     def classify_prepared(self, images: Sequence[Volume]) -> Tensor:
-        """Probabilities (N, num_outputs) of N prepared images of one shape, which pass the network together.
+        """Answers (N, num_outputs) of N prepared images of one shape, which pass the network together.
 
         Raises DataError where the network takes another size only.
         """
@@ -271,7 +274,7 @@ class Predictor:
         return logits
 
     def _network(self, images: Tensor) -> Tensor:
-        return self.problem.probabilities(self._logits(images))
+        return self.problem.answers(self._logits(images))
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

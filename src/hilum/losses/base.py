@@ -26,10 +26,11 @@ class LossConfig(Component, family="losses"):
     """A number that training makes small, from logits and targets.
 
     Targets are int64: class indices (B, *spatial) where classes exclude each other, 0 and 1 in (B, R, *spatial) where
-    regions overlap, and IGNORE where a voxel must not count.
+    regions overlap or findings come together, and IGNORE where one must not count. Numbers are float32, NaN where one
+    must not count.
     """
 
-    tasks: ClassVar[frozenset[str]] = frozenset({"classification", "segmentation"})
+    tasks: ClassVar[frozenset[str]] = frozenset({"classification", "multilabel", "segmentation"})
     """The kinds of problem that the loss is for."""
 
     balanced_field: ClassVar[str] = ""

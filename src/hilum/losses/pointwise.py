@@ -8,10 +8,8 @@ from torch import Tensor, nn
 
 from hilum.losses.base import LossConfig, full_precision, weighted_mean
 from hilum.losses.compared import compared
-from hilum.problem import Problem
+from hilum.problem import CONTINUOUS, Problem
 
-CONTINUOUS: frozenset[str] = frozenset({"regression", "restoration"})
-"""Kinds of problem whose targets are numbers, not classes."""
 Of = Literal["probabilities", "outputs"]
 Penalty = Callable[[Tensor], Tensor]
 
@@ -48,7 +46,7 @@ class Pointwise(nn.Module):
 class PointwiseConfig(LossConfig):
     """A loss of the difference between prediction and truth."""
 
-    tasks: ClassVar[frozenset[str]] = frozenset({"classification", "segmentation"}) | CONTINUOUS
+    tasks: ClassVar[frozenset[str]] = LossConfig.tasks | CONTINUOUS
 
     of: Of = "probabilities"
     """What is compared with 1 for the true class (or inside a region) and 0 for the others: the probabilities, which
@@ -57,5 +55,5 @@ class PointwiseConfig(LossConfig):
 
     def pointwise(self, penalty: Penalty, problem: Problem) -> nn.Module:
         """The mean of a penalty, for `problem`."""
-        continuous = problem.kind in CONTINUOUS
-        return Pointwise(penalty, exclusive=problem.exclusive, raw=self.of == "outputs", continuous=continuous)
+        raw, continuous = self.of == "outputs", problem.continuous
+        return Pointwise(penalty, exclusive=problem.exclusive, raw=raw, continuous=continuous)

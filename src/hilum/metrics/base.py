@@ -1,4 +1,4 @@
-"""The two roots of all metrics: one value a case and structure, or values over the cases of a cohort."""
+"""The roots of all metrics: one value a case and structure, or values over the cases of a cohort."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Literal
@@ -9,11 +9,14 @@ import numpy.typing as npt
 from hilum.errors import ConfigError
 from hilum.metrics.confusion import mean_of_defined
 from hilum.metrics.pair import MaskPair
+from hilum.problem import Kind, Problem
 from hilum.registry import Component
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-Task = Literal["classification", "segmentation"]
+Task = Kind
+BY_IMAGE: tuple[Task, ...] = ("classification", "multilabel")
+"""The tasks that a score of a classifier is for: in a multilabel task each finding is a class against its absence."""
 Better = Literal["higher", "lower"]
 Measured = Literal["share", "length", "volume", "number"]
 
@@ -32,6 +35,16 @@ class MetricConfig(Component, family="metrics"):
     def column(self) -> str:
         """The name of the score in `cases.csv` and in the summary."""
         return self.kind
+
+    def faults(self, problem: Problem) -> list[str]:
+        """Why the settings of a score that is for such tasks do not suit this one: a sentence each."""
+        del problem
+        return []
+
+    def why_no_monitor(self, problem: Problem) -> str:
+        """Why the score cannot choose a checkpoint; empty where it can."""
+        del problem
+        return "" if self.ranks else "none of its values is better than another"
 
 
 class CaseMetric(MetricConfig):
@@ -72,7 +85,7 @@ class DistanceMetric(CaseMetric):
 class CohortMetric(MetricConfig):
     """Scores of a classifier over all cases together."""
 
-    tasks: ClassVar[tuple[Task, ...]] = ("classification",)
+    tasks: ClassVar[tuple[Task, ...]] = BY_IMAGE
 
     def weighted(
         self, truth: Indices, probabilities: Floats, *, classes: Sequence[str], weights: Floats
@@ -101,6 +114,33 @@ class CohortMetric(MetricConfig):
     def of_classes(self, values: Floats, classes: Sequence[str]) -> dict[str, Floats]:
         """The values (R, C) of the classes by name, as `column_<class>`."""
         return {f"{self.column}_{name}": values[:, index] for index, name in enumerate(classes)}
+
+
+class NumberMetric(MetricConfig):
+    """A score of the numbers that a regression predicts, over all cases together."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("regression",)
+    in_unit: ClassVar[bool] = True
+    """Whether the value is in the unit of the number, so that values of different numbers cannot be averaged."""
+
+    def weighted(self, truth: Floats, predicted: Floats, weights: Floats) -> dict[str, Floats]:
+        """Values (R,) by name, the first of them named `column`; NaN where undefined.
+
+        Truth (N,) and predictions (N,) of one number, all known. Weights (R, N) say how often each case counts in each
+        of R resamples.
+        """
+        raise NotImplementedError
+
+    def averages(self, problem: Problem) -> bool:
+        """Whether values of several numbers have a mean: shares do, errors only where all are in one unit."""
+        one_unit = len(set(problem.units)) == 1 and bool(problem.units[0])
+        return len(problem.classes) == 1 or not self.in_unit or one_unit
+
+    def why_no_monitor(self, problem: Problem) -> str:
+        """Why the score cannot choose a checkpoint; empty where it can."""
+        if self.averages(problem):
+            return super().why_no_monitor(problem)
+        return f"errors of {problem.described()} have no mean, since they are not in one unit"
 
 
 def check_columns(metrics: Sequence[MetricConfig]) -> None:

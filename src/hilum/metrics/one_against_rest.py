@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from hilum.metrics.base import CohortMetric, Floats, Indices
 from hilum.metrics.confusion import ratio
+from hilum.problem import Problem
 
 
 class OneAgainstRest(CohortMetric):
@@ -40,6 +41,12 @@ class AveragedOneAgainstRest(OneAgainstRest):
 
     average: Literal["macro", "micro", "weighted"] = "macro"
     """macro: the mean of the classes, of two the second; weighted: by their cases; micro: all decisions pooled."""
+
+    def faults(self, problem: Problem) -> list[str]:
+        """Findings are averaged one by one."""
+        if problem.kind == "multilabel" and self.average != "macro":
+            return [f"average: received {self.average}, a multilabel task has the mean over its findings only: macro"]
+        return super().faults(problem)
 
     @property
     def column(self) -> str:

@@ -18,7 +18,7 @@ def precision(pair: MaskPair) -> float:
 class PrecisionMetric(OverlapMetric, CountRatio, kind="precision"):
     """Precision (positive predictive value): TP / (TP + FP), of voxels or of cases (Altman and Bland 1994, BMJ 309)."""
 
-    tasks: ClassVar[tuple[Task, ...]] = ("classification", "segmentation")
+    tasks: ClassVar[tuple[Task, ...]] = ("classification", "multilabel", "segmentation")
     undefined: ClassVar[str] = NEVER
     formula: ClassVar[Callable[[ClassCounts], Floats]] = staticmethod(precision_of_classes)
 

@@ -1,23 +1,23 @@
 """The root of the network family: what every architecture's configuration answers."""
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, get_args
 
 from torch import nn
 
 from hilum.errors import ConfigError
-from hilum.problem import Problem
+from hilum.problem import DENSE, Kind, Problem
 from hilum.registry import Component
 
 
 class NetworkConfig(Component, family="networks"):
     """A network that turns images (B, C, *spatial) into logits.
 
-    Logits are (B, num_outputs) for a classification and (B, num_outputs, *spatial) for a segmentation. In training a
+    Logits are (B, num_outputs) for one answer an image and (B, num_outputs, *spatial) for one a voxel. In training a
     network may give several of them as a tuple, finest resolution first: then `gives_several` is true.
     """
 
     task: ClassVar[Literal["classification", "segmentation"]] = "classification"
-    """The kind of problem that the network answers."""
+    """What the network gives: an answer for the whole image, as for a classification, or one for every voxel."""
 
     @property
     def needs_size(self) -> bool:
@@ -40,8 +40,10 @@ class NetworkConfig(Component, family="networks"):
 
     def faults(self, problem: Problem) -> list[str]:
         """Why the network cannot answer `problem`: one sentence each, none if it can."""
-        if problem.kind != self.task:
-            return [f"network '{self.kind}' is for {self.task}, the task is {problem.kind}"]
+        dense = self.task == "segmentation"
+        if problem.dense != dense:
+            fitting = " and ".join(kind for kind in get_args(Kind) if (kind in DENSE) == dense)
+            return [f"network '{self.kind}' is for {fitting}, the task is {problem.kind}"]
         if problem.size is not None:
             return self.size_faults(problem.size)
         if self.needs_size:

@@ -110,7 +110,8 @@ def _folds_of(
         raise ConfigError([document.fault(where, message) for where, message in faults])
     try:
         splits = experiment.data.split.runs(cohort.cases)
-        divided = [one.assign(cohort.cases, labels=cohort.labels) for one in splits] if len(splits) > 1 else []
+        strata = experiment.task.strata(cohort)
+        divided = [one.assign(cohort.cases, labels=strata) for one in splits] if len(splits) > 1 else []
     except HilumError as error:
         raise ConfigError([document.fault(("data", "split"), str(error))]) from error
     if len(splits) < 2:

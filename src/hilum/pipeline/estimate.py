@@ -80,7 +80,7 @@ def validation_bytes(problem: Problem, *, prepared: tuple[int, ...], source: tup
     The image, the probabilities of voxels that wait for another window of the problem's size, what it takes to decide
     on a block of them, and the labels. A classification takes less than its training steps: 0.
     """
-    if problem.kind == "classification":
+    if not problem.dense:
         return 0
     window = list(problem.size or prepared)
     if len(window) == 2:

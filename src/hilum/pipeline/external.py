@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from hilum.case import Cohort
 from hilum.config import read
+from hilum.data.labels import label_faults
 from hilum.data.seen import read_seen, seen_before
 from hilum.errors import ConfigError, DataError, SplitError
 from hilum.pipeline.external_section import OtherSource, OtherTask
@@ -84,8 +85,8 @@ def _cohort(document: Document, problem: Problem) -> Cohort:
     if len(cohort.channels) != len(problem.channels) or several:
         message = f"received the channels {received}, the network was trained with {expected}"
         raise ConfigError([document.fault(("data", "source"), message)])
-    for label in sorted(set(cohort.labels.values())):
-        problem.encode_class(label)
+    for _, message in label_faults(cohort, problem):
+        raise DataError(message)
     return cohort
 
 

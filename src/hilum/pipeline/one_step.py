@@ -55,7 +55,7 @@ def try_steps(study: Study) -> StepTrial:
     keep_freed_memory()  # as training does
     seed_weights(runtime.seed)
     batches = study.batches(study.dataset(study.split.part("train")), runtime)
-    augmenter = Augmenter(experiment.data.augment, seed=runtime.seed)
+    augmenter = Augmenter(experiment.data.augment, runtime.seed, experiment.data.degrade)
     forget_peak_memory(runtime.device)
     model = runtime.place(experiment.build_network(study.problem)).train()
     loss = experiment.build_loss(study.problem).to(runtime.device)
@@ -63,7 +63,7 @@ def try_steps(study: Study) -> StepTrial:
     value, timed = float("nan"), list[float]()
     start = perf_counter()
     for batch in islice(batches.epoch(0), STEPS):
-        changed = augmenter(batch, study.frame) if augmenter.steps else batch
+        changed = augmenter(batch, study.frame) if augmenter.acts else batch
         with runtime.autocast():
             logits = model(changed.images.to(runtime.device))
         result = loss(logits, changed.targets.to(runtime.device))
@@ -92,7 +92,7 @@ def try_steps(study: Study) -> StepTrial:
 def _validation_seconds(study: Study, runtime: Runtime, model: nn.Module, loss: nn.Module) -> float:
     """Seconds that validation takes, by one case of a segmentation or some of a classification; 0 without val part."""
     cases = validated(study)
-    few = cases[: 1 if study.problem.kind == "segmentation" else TOGETHER]
+    few = cases[: 1 if study.problem.dense else TOGETHER]
     if not few:
         return 0.0
     validation, seconds = Validation(study, runtime, StopRequest(), study.dataset(few)), math.inf

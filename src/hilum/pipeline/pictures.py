@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from hilum.case import Case, ImageRef
-from hilum.evaluation.rows import Row
+from hilum.evaluation.rows import PREDICTED_PREFIX, PROBABILITY_PREFIX, TRUTH_PREFIX, Row
+from hilum.experiment import Experiment
 from hilum.formats.reading import read_image, read_mask
 from hilum.inference.predictor import Predictor
 from hilum.metrics.base import MetricConfig
+from hilum.pipeline.restored_pictures import draw_restored
 from hilum.problem import Problem
 from hilum.report.classification import ImageCase, classification_panels, extremes, image_montage
+from hilum.report.findings import finding_curves
 from hilum.report.montage import MontageCase, montage, worst_median_best
+from hilum.report.numbers import Numbers, number_panels
 from hilum.run import Run
 from hilum.volume import Volume
 
@@ -23,14 +28,18 @@ SHOWN_IMAGES = 6
 
 
 def draw(
-    run: Run, part: str, *, rows: Sequence[Row], cases: Sequence[Case], predictor: Predictor, monitor: MetricConfig
+    run: Run, part: str, *, rows: Sequence[Row], cases: Sequence[Case], predictor: Predictor, experiment: Experiment
 ) -> None:
     """Write the PNG files of a part into the run folder."""
-    by_id = {case.id: case for case in cases}
-    if predictor.problem.kind == "segmentation":
+    by_id, monitor = {case.id: case for case in cases}, experiment.monitored
+    if predictor.problem.kind == "restoration":
+        draw_restored(run.folder / f"cases_{part}.png", rows, by_id, predictor=predictor, experiment=experiment)
+    elif predictor.problem.kind == "segmentation":
         _segmentation(run, part, rows=rows, cases=by_id, predictor=predictor, monitor=monitor)
-    else:
+    elif predictor.problem.kind == "classification":
         _classification(run, part, rows=rows, cases=by_id, problem=predictor.problem)
+    else:
+        _outputs(run.folder / f"scores_{part}.png", rows, predictor.problem)
 
 
 def _segmentation(
@@ -82,6 +91,24 @@ def _classification(run: Run, part: str, *, rows: Sequence[Row], cases: dict[str
     predicted = np.array([problem.classes.index(str(row["predicted"])) for row in rows])
     out = run.folder / f"scores_{part}.png"
     classification_panels(truth, probabilities, problem.classes, out, predicted=predicted)
+
+
+def _outputs(out: Path, rows: Sequence[Row], problem: Problem) -> None:
+    """The picture of each number or finding, from the cases in which it is known."""
+    prefix = PREDICTED_PREFIX if problem.continuous else PROBABILITY_PREFIX
+    known: dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
+    for name in problem.classes:
+        pairs = [(row[f"{TRUTH_PREFIX}{name}"], row[f"{prefix}{name}"]) for row in rows]
+        both = np.array([(_as_float(true), _as_float(answer)) for true, answer in pairs if true is not None])
+        if both.size:
+            known[name] = (both[:, 0], both[:, 1])
+    if not known:
+        return
+    if not problem.continuous:
+        finding_curves(known, out)
+        return
+    units = dict(zip(problem.classes, problem.units, strict=True))
+    number_panels([Numbers(name, units[name], *both) for name, both in known.items()], out)
 
 
 def _image_case(case: Case, row: Row, problem: Problem) -> ImageCase:

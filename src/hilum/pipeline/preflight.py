@@ -108,7 +108,7 @@ def _check(reading: Reading[Experiment], found: Found, *, options: CheckOptions,
     if found.wrong and not options.voxels:
         say("looked at voxels for a moment only and not for copies, while this is wrong: --voxels looks at everything")
         found.refuse()
-    split = experiment.data.split.assign(cohort.cases, labels=cohort.labels)
+    split = experiment.data.split.assign(cohort.cases, labels=experiment.task.strata(cohort))
     whole = replace(cohort, cases=readable)
     audit = look_for_copies(experiment, whole, split, index=index, picture=options.pairs)
     found.add([*audit.findings, *seen_by_others(experiment, split, options.seen)])
@@ -155,7 +155,7 @@ def find_cases(experiment: Experiment, reading: Reading[Experiment], found: Foun
 def _shared_patients(experiment: Experiment, cohort: Cohort) -> tuple[Finding, ...]:
     """A finding for each patient that the split puts into two parts; none where it cannot be made for other reasons."""
     try:
-        experiment.data.split.assign(cohort.cases, labels=cohort.labels)
+        experiment.data.split.assign(cohort.cases, labels=experiment.task.strata(cohort))
     except HilumError as error:
         return error.findings if isinstance(error, SplitError) else ()
     return ()

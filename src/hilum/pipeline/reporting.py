@@ -33,6 +33,8 @@ Say = Callable[[str], None]
 
 SHOWN_IMAGES = 6
 """Classified images in a row of the page."""
+PICTURE = "scores_{}.png"
+"""In the run's folder, for tasks whose cases are not drawn one by one."""
 REPORT_NAME = "report.html"
 FIGURES_NAME = "figures"
 
@@ -93,6 +95,8 @@ def case_pictures(
     if not scored.rows:
         return CasePictures()
     try:
+        if scored.task not in ("classification", "segmentation"):
+            return CasePictures(note=f"The picture of all cases of a {scored.task} is {PICTURE.format(scored.part)}.")
         if scored.scored_classes:
             return _classified(run, scored, overrides)
         return _segmented(run, scored, seconds=seconds, overrides=overrides)

@@ -107,6 +107,11 @@ def problem_from(facts: dict[str, Any]) -> Problem:
         exclusive=facts["exclusive"],
         ignore=facts["ignore"],
         size=None if size is None else tuple(size),
+        units=tuple(facts.get("units", ())),
+        scales=tuple((mean, std) for mean, std in facts.get("scales", ())),
+        separator=facts.get("separator", "|"),
+        nothing=tuple(facts.get("nothing", ())),
+        others=facts.get("others", False),
     )
 
 

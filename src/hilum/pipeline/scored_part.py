@@ -13,6 +13,7 @@ from hilum.evaluation.summary import overall, summarise
 from hilum.evaluation.table import table
 from hilum.inference.predictor import Predictor
 from hilum.pipeline.by_patient import decided_rows, with_decisions
+from hilum.pipeline.degrading import Degrading, degrade_of
 from hilum.pipeline.group_columns import group_columns, values_by, with_columns
 from hilum.pipeline.pictures import draw
 from hilum.pipeline.restore import Restored
@@ -46,11 +47,19 @@ class ScoredPart:
         with StopRequest() as stop:
             for case in self.cases:
                 stop.check()
-                scored = score_case(case, self.part, predictor=self.predictor, metrics=metrics)
+                degrade = self._degrade(case)
+                scored = score_case(case, self.part, predictor=self.predictor, metrics=metrics, degrade=degrade)
                 found += with_columns(decided_rows(scored, self.restored), values)
                 if case is self.cases[0]:
                     self.home.refuse_other_columns(found[0], self.part)
         return found
+
+    def _degrade(self, case: Case) -> Degrading | None:
+        """What makes the input of a restoration from the case's image; None for other tasks."""
+        problem = self.restored.problem
+        if problem.kind != "restoration":
+            return None
+        return degrade_of(self.restored.experiment, case.id, problem.dims)
 
     def scores(self, rows: Sequence[Row]) -> dict[str, float]:
         """Every score over all cases, without intervals: what a ledger keeps."""
@@ -74,7 +83,7 @@ class ScoredPart:
             rows=rows,
             cases=self.cases,
             predictor=self.predictor,
-            monitor=experiment.monitored,
+            experiment=experiment,
         )
         for line in table(summary):
             say(line)

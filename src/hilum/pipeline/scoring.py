@@ -31,6 +31,8 @@ PART = "predictions"
 MASK_METRICS = ("dice", "hd95", "nsd")
 CLASS_METRICS = ("auroc", "accuracy", "balanced_accuracy")
 """The scores where none are named."""
+SCORED = ("classification", "segmentation")
+"""The kinds of task whose outputs of other tools are scored."""
 DESCRIPTION = "dataset.json"
 """What nnU-Net writes beside its predictions, and keeps beside its labels."""
 
@@ -77,6 +79,8 @@ def score_predictions(
     if home.cases.exists() and not overwrite:
         raise ConfigError(f"{home.cases} exists already: replace it with --overwrite, or name another folder with -o")
     problem = problem_of(scoring)
+    if problem.kind not in SCORED:
+        raise ConfigError(f"task: received {problem.kind}, expected {' or '.join(SCORED)} for outputs of other tools")
     wrong = [metric.kind for metric in scoring.metrics if problem.kind not in metric.tasks]
     if wrong:
         raise ConfigError(f"metrics: {', '.join(wrong)}: not for {problem.kind}")

@@ -74,7 +74,7 @@ class Session:
 
     def augment(self, batch: Batch) -> Batch:
         """The batch as the network sees it in training."""
-        return self.augmenter(batch, self.study.frame) if self.augmenter.steps else batch
+        return self.augmenter(batch, self.study.frame) if self.augmenter.acts else batch
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -208,7 +208,7 @@ def make_session(run: Run, study: Study, runtime: Runtime, *, stop: StopRequest)
     )
     # Each rank validates its share of the cases; every case belongs to exactly one rank.
     validation = Validation(study, runtime, stop, study.dataset(validated(study)[runtime.rank :: runtime.world]))
-    augmenter = Augmenter(experiment.data.augment, seed=runtime.seed)
+    augmenter = Augmenter(experiment.data.augment, runtime.seed, experiment.data.degrade)
     return Session(run, study, runtime, trainer, batches, validation, augmenter, started_from)
 
 

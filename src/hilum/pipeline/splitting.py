@@ -55,7 +55,7 @@ def split(
     if cohort is None or found:
         document = read(config_file, overrides)
         raise ConfigError([document.fault(where, message) for where, message in found])
-    divided = experiment.data.split.assign(cohort.cases, labels=cohort.labels)
+    divided = experiment.data.split.assign(cohort.cases, labels=experiment.task.strata(cohort))
     shown = _distributions(experiment, cohort, divided)
     patients = len({case.patient for case in cohort.cases})
     name = experiment.data.split.run_name
@@ -82,7 +82,7 @@ def split(
 
 def _distributions(experiment: Experiment, cohort: Cohort, divided: Split) -> list[Distribution]:
     """Who is in the parts of this run, and in the test parts of all runs where there are several."""
-    config, labels = experiment.data.split, cohort.labels
+    config, labels = experiment.data.split, experiment.task.strata(cohort)
     values = config.values(cohort.cases, labels=_class_names(experiment, labels))
     tests: dict[str, Split] = {}
     for run in config.runs(cohort.cases):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hilum.augment.augmenter import faults_of
 from hilum.augment.base import FlipAugment, Frame
@@ -17,13 +17,15 @@ from hilum.data.modalities import missing_faults, unseen_faults
 from hilum.data.prepared import Prepared
 from hilum.data.splits.base import Split
 from hilum.data.store import Store
-from hilum.errors import ConfigError, Fault
+from hilum.errors import ConfigError, DataError, Fault
 from hilum.experiment import Experiment, section_faults
 from hilum.inference.axes import coarsest_axis, mirrorings
+from hilum.inference.restoration_faults import pair_faults
 from hilum.pipeline.decision_faults import decision_faults
 from hilum.pipeline.training_faults import refuse_long_warmup, training_faults
 from hilum.problem import Problem
 from hilum.runtime import Runtime
+from hilum.targets import numbers, scales_of
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def make_study(
     """
     cohort = cohort or experiment.data.source.cohort(experiment.provisional_problem().kind)
     _refuse_missing(missing_faults(cohort, experiment.data.missing))
-    split = split_of(cohort) if split_of else experiment.data.split.assign(cohort.cases, labels=cohort.labels)
+    split = split_of(cohort) if split_of else drawn_split(experiment, cohort)
     _refuse_missing(unseen_faults(split.part("train"), cohort.channels))
     train, channels = split.part("train"), cohort.channels
     store = _fitted_store(experiment, train, channels, rehash=rehash, progress=progress)
@@ -161,7 +163,7 @@ def make_study(
         fault = "received auto, which needs validation patients, and the split has none: name the steps instead"
         raise ConfigError([Fault("configuration", "predict.postprocess", fault)])
     slice_axis = _slice_axis(experiment, shape, coarsest_axis(prepared.grid))
-    problem = experiment.problem(channels, shape, slice_axis)
+    problem = _scaled(experiment.problem(channels, shape, slice_axis), experiment, train)
     frame = Frame.of(
         prepared.grid,
         problem.size or tuple(n for axis, n in enumerate(shape) if axis != slice_axis),
@@ -174,6 +176,7 @@ def make_study(
             *section_faults(experiment, problem),
             *training_faults(experiment, problem, num_val=len(split.part("val"))),
             *decision_faults(experiment.decide, problem, split),
+            *((("data", where), message) for where, message in pair_faults(cohort, experiment.data, problem)),
         )
     ]
     faults += faults_of(experiment.data.augment, frame)
@@ -208,6 +211,23 @@ def _fitted_store(
     unfitted = Store(data.cache, problem, data.prepare, hashes=hashes, bound_bytes=bound_bytes)
     steps = Fit.of(unfitted, train, progress).steps()
     return Store(data.cache, problem, steps, hashes=hashes, bound_bytes=bound_bytes)
+
+
+def drawn_split(experiment: Experiment, cohort: Cohort) -> Split:
+    """The split of a cohort as the experiment says, with each part its share of what the task has strata for."""
+    return experiment.data.split.assign(cohort.cases, labels=experiment.task.strata(cohort))
+
+
+def _scaled(problem: Problem, experiment: Experiment, train: Sequence[Case]) -> Problem:
+    """The problem with mean and standard deviation of each number in the training part, where the task wants them."""
+    if not experiment.task.standardises:
+        return problem
+    labels = [(case, case.label) for case in train]
+    values = [numbers(label, problem) for _, label in labels if isinstance(label, str | tuple)]
+    if len(values) < len(train):
+        lacking = next(case.id for case, label in labels if not isinstance(label, str | tuple))
+        raise DataError(f"case {lacking}: has no number, and training needs {problem.described()}")
+    return replace(problem, scales=scales_of(values, problem))
 
 
 def _refuse_missing(messages: list[str]) -> None:

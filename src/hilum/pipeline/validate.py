@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hilum.augment.augmenter import Augmenter
 from hilum.case import Batch, Case, ImageRef
 from hilum.data.dataset import Dataset
 from hilum.data.loader import collate
@@ -16,12 +17,15 @@ from hilum.data.modalities import MODALITIES, modalities
 from hilum.data.prepared import Prepared
 from hilum.data.voxels import read_target
 from hilum.errors import DataError
-from hilum.evaluation.rows import CaseKey, Row, classification_row, segmentation_rows
+from hilum.evaluation.by_image import restoration_row
+from hilum.evaluation.rows import CaseKey, Row, image_row, segmentation_rows
 from hilum.evaluation.summary import overall, summarise
 from hilum.formats.base import described
 from hilum.formats.reading import read_mask
 from hilum.inference.predictor import Predictor
+from hilum.inference.restoring import degraded_and_restored
 from hilum.metrics.base import CaseMetric, MetricConfig
+from hilum.pipeline.degrading import Degrading, degrade_of
 from hilum.pipeline.restore import make_predictor
 from hilum.pipeline.study import Study
 from hilum.problem import Problem
@@ -30,18 +34,28 @@ from hilum.training.interrupt import StopRequest
 from hilum.volume import Volume
 
 TOGETHER = 64
-"""Images of a classification that pass the network together in validation."""
+"""Whole images that pass the network together in validation."""
 
 
-def score_case(case: Case, part: str, *, predictor: Predictor, metrics: Sequence[MetricConfig]) -> list[Row]:
+def score_case(
+    case: Case,
+    part: str,
+    *,
+    predictor: Predictor,
+    metrics: Sequence[MetricConfig],
+    degrade: Degrading | None = None,
+) -> list[Row]:
     """The rows of a case, read and predicted from its files, scored on its own grid.
 
-    Raises DataError naming the case where it cannot be used.
+    `degrade` makes the input of a restoration, which needs it, from the prepared image. Raises DataError naming the
+    case where it cannot be used.
     """
     try:
         image = predictor.read(case.images)
-        if predictor.problem.kind == "classification":
-            return [_class_row(case, part, predictor.classify(image), predictor)]
+        if not predictor.problem.dense:
+            return [_image_row(case, part, predictor.classify(image), predictor)]
+        if degrade is not None:
+            return [_restored_row(case, part, image, predictor=predictor, metrics=metrics, degrade=degrade)]
         truth = _read_truth(case)
         if not truth.grid.matches(image.grid):
             raise DataError(
@@ -81,8 +95,11 @@ class Validation:
         predictor = make_predictor(
             study.experiment, study.problem, axes=study.frame.axes, model=model, runtime=self.runtime
         )
-        if study.problem.kind == "classification":
-            yield from self._class_rows(predictor)
+        if not study.problem.dense:
+            yield from self._image_rows(predictor)
+            return
+        if study.problem.kind == "restoration":
+            yield from self._restored_rows(predictor)
             return
         for index, case in enumerate(self.dataset.cases):
             self._stop_if_asked()
@@ -97,18 +114,26 @@ class Validation:
                 metrics=study.experiment.metrics,
             )
 
-    def _class_rows(self, predictor: Predictor) -> Iterator[Row]:
+    def _image_rows(self, predictor: Predictor) -> Iterator[Row]:
         """Images of one shape pass the network together."""
         waiting: list[Prepared] = []
         for index in range(len(self.dataset)):
             self._stop_if_asked()
             prepared = self.dataset.prepared(index)
             if waiting and (len(waiting) == TOGETHER or waiting[0].image.shape != prepared.image.shape):
-                yield from _class_rows_of(waiting, predictor)
+                yield from _image_rows_of(waiting, predictor)
                 waiting = []
             waiting.append(prepared)
         if waiting:
-            yield from _class_rows_of(waiting, predictor)
+            yield from _image_rows_of(waiting, predictor)
+
+    def _restored_rows(self, predictor: Predictor) -> Iterator[Row]:
+        """As in an evaluation, from the files: what is scored has the intensities of these."""
+        experiment, dims = self.study.experiment, self.study.problem.dims
+        for case in self.dataset.cases:
+            self._stop_if_asked()
+            degrade = degrade_of(experiment, case.id, dims)
+            yield from score_case(case, "val", predictor=predictor, metrics=experiment.metrics, degrade=degrade)
 
     def _stop_if_asked(self) -> None:
         """Stop between two cases; several ranks go on to the next step, where all of them stop together."""
@@ -129,6 +154,8 @@ class Validation:
         return sum(everywhere) / len(everywhere) if everywhere else math.nan
 
     def _batch_loss(self, model: nn.Module, loss: nn.Module, batch: Batch) -> float:
+        degrader = Augmenter((), self.runtime.seed, self.study.experiment.data.degrade)
+        batch = degrader(batch, self.study.frame) if degrader.acts else batch
         with self.runtime.autocast():
             logits = model(batch.images.to(self.runtime.device))
         return float(loss(logits, batch.targets.to(self.runtime.device)))
@@ -153,15 +180,37 @@ def _mask_rows(
     )
 
 
-def _class_rows_of(images: Sequence[Prepared], predictor: Predictor) -> Iterator[Row]:
+def _image_rows_of(images: Sequence[Prepared], predictor: Predictor) -> Iterator[Row]:
     volumes = [Volume(torch.from_numpy(prepared.image), prepared.grid) for prepared in images]
-    for prepared, probabilities in zip(images, predictor.classify_prepared(volumes), strict=True):
-        yield _class_row(prepared.case, "val", probabilities, predictor)
+    for prepared, answers in zip(images, predictor.classify_prepared(volumes), strict=True):
+        yield _image_row(prepared.case, "val", answers, predictor)
 
 
-def _class_row(case: Case, part: str, probabilities: Tensor, predictor: Predictor) -> Row:
-    truth = read_target(case, predictor.problem)
-    if not isinstance(truth, int):
-        raise DataError("has a mask, a classification needs a class")
+def _restored_row(
+    case: Case,
+    part: str,
+    image: Volume,
+    *,
+    predictor: Predictor,
+    metrics: Sequence[MetricConfig],
+    degrade: Degrading,
+) -> Row:
+    """The row of a restoration: the wanted image is that of the source, or the case's own where its input is made."""
+    wanted = read_target(case, predictor.problem)
+    if wanted is None and not degrade.acts:
+        raise DataError("has no wanted image, and data.degrade makes no input from it")
+    truth = wanted if isinstance(wanted, Volume) else image
+    if not truth.grid.matches(image.grid) or truth.tensor.shape != image.tensor.shape:
+        raise DataError(f"image and wanted image differ: {described(image.grid)} and {described(truth.grid)}")
+    given, answer = degraded_and_restored(predictor, image, degrade)
+    as_floats = [one.tensor.double().numpy() for one in (truth, answer, given)]
     key = case_key(case, part, predictor)
-    return classification_row(key, truth, probabilities=probabilities.numpy(), problem=predictor.problem)
+    return restoration_row(key, as_floats[0], restored=as_floats[1], given=as_floats[2], metrics=metrics)
+
+
+def _image_row(case: Case, part: str, answers: Tensor, predictor: Predictor) -> Row:
+    truth = read_target(case, predictor.problem)
+    if isinstance(truth, Volume):
+        raise AssertionError("a mask was read for a task with one answer an image")
+    key = case_key(case, part, predictor)
+    return image_row(key, truth, answers=answers.numpy(), problem=predictor.problem)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from hilum.registry import Component
 from hilum.volume import Grid, Volume
@@ -18,10 +20,24 @@ class PrepareConfig(Component, family="prepare"):
 
     fits_on: ClassVar[Literal["grids", "voxels"]] = "voxels"
     """What a step that needs it is fitted on: what `measure` finds in each case, or just the grids of the images."""
+    moves_only: ClassVar[bool] = False
+    """Whether the step changes where voxels lie and not what they mean."""
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
         """The prepared image (C, I, J, K) and its label map, both on one grid."""
         raise NotImplementedError
+
+    @property
+    def undoes(self) -> bool:
+        """Whether `intensities` tells how values before the step follow from those after it."""
+        return self.moves_only
+
+    def intensities(self, image: Volume) -> tuple[Tensor, Tensor]:
+        """Factor and offset (C,) of the step on this image: values before it are values after it * factor + offset.
+
+        To be asked only where `undoes` says so.
+        """
+        return torch.ones(len(image.tensor)), torch.zeros(len(image.tensor))
 
     @property
     def fixed_size(self) -> tuple[int, ...] | None:

@@ -1,5 +1,7 @@
 """Turns every volume the same way round."""
 
+from typing import ClassVar
+
 from hilum.prepare.base import PrepareConfig
 from hilum.volume import Grid, Volume, resample
 
@@ -9,6 +11,8 @@ class CanonicalConfig(PrepareConfig, kind="canonical"):
 
     An image in pixels has no patient directions and passes as it is.
     """
+
+    moves_only: ClassVar[bool] = True
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
         """The same voxels in canonical order."""

@@ -1,5 +1,7 @@
 """Cuts away the empty surroundings of the patient."""
 
+from typing import ClassVar
+
 from pydantic import NonNegativeInt
 
 from hilum.errors import DataError
@@ -9,6 +11,8 @@ from hilum.volume import Volume, resample
 
 class CropForegroundConfig(PrepareConfig, kind="crop_foreground"):
     """The smallest box around all voxels brighter than a threshold in any channel."""
+
+    moves_only: ClassVar[bool] = True
 
     threshold: float = 0.0
     """Voxels above this value are foreground; mind earlier steps: after zscore, 0 is the mean."""

@@ -81,6 +81,17 @@ class DatasetZscoreConfig(PrepareConfig, kind="dataset_zscore"):
             return self
         return self.model_copy(update={"fitted": tuple(self.fitted[channel] for channel in channels)})
 
+    @property
+    def undoes(self) -> bool:
+        """Always, but for what was clipped."""
+        return True
+
+    def intensities(self, image: Volume) -> tuple[Tensor, Tensor]:
+        """Standard deviation and mean of each channel in the training part."""
+        found = self.fitted or ()
+        stds = torch.tensor([one.std if one.std > 0 else 1.0 for one in found])
+        return stds, torch.tensor([one.mean for one in found])
+
     def grid_after(self, grid: Grid) -> Grid:
         """The same grid."""
         return grid

@@ -35,6 +35,17 @@ class PercentilesConfig(PrepareConfig, kind="percentiles"):
         channels = [between_percentiles(channel, self.low, self.high) for channel in image.tensor.float()]
         return Volume(torch.stack(channels), image.grid), label
 
+    @property
+    def undoes(self) -> bool:
+        """Always, but for what was clipped."""
+        return True
+
+    def intensities(self, image: Volume) -> tuple[Tensor, Tensor]:
+        """Width and lower end of the range of each channel."""
+        ends = [np.percentile(channel.cpu().numpy(), (self.low, self.high)) for channel in image.tensor.float()]
+        lows, highs = torch.tensor(np.array(ends)).float().T
+        return torch.where(highs > lows, highs - lows, 1.0), lows
+
     def grid_after(self, grid: Grid) -> Grid:
         """The same grid."""
         return grid

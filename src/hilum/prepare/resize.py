@@ -1,5 +1,7 @@
 """Gives every image the same number of voxels."""
 
+from typing import ClassVar
+
 from pydantic import PositiveInt
 
 from hilum.prepare.base import PrepareConfig
@@ -8,6 +10,8 @@ from hilum.volume import Grid, Volume, resample
 
 class ResizeConfig(PrepareConfig, kind="resize"):
     """A given number of voxels whatever the field of view, which is kept: linear for images, nearest for labels."""
+
+    moves_only: ClassVar[bool] = True
 
     size: tuple[PositiveInt, PositiveInt] | tuple[PositiveInt, PositiveInt, PositiveInt]
     """Voxels along I and J, or along I, J and K; with two numbers K stays as it is."""

@@ -21,6 +21,8 @@ THICK_SLICES_PERCENTILE = 10.0
 class SpacingConfig(PrepareConfig, kind="spacing"):
     """Voxels of a given size in mm: linear for images, nearest for labels."""
 
+    moves_only: ClassVar[bool] = True
+
     fits_on: ClassVar[Literal["grids", "voxels"]] = "grids"
 
     mm: tuple[PositiveFloat | None, PositiveFloat | None, PositiveFloat | None] | Literal["median"]

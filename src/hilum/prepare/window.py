@@ -1,6 +1,8 @@
 """Maps a fixed range of intensities to [0, 1]."""
 
+import torch
 from pydantic import ValidationInfo, field_validator
+from torch import Tensor
 
 from hilum.prepare.base import PrepareConfig
 from hilum.volume import Grid, Volume
@@ -25,6 +27,16 @@ class WindowConfig(PrepareConfig, kind="window"):
         """The image with values in [0, 1]."""
         scaled = (image.tensor.float() - self.low) / (self.high - self.low)
         return Volume(scaled.clamp_(0, 1), image.grid), label
+
+    @property
+    def undoes(self) -> bool:
+        """Always, but for what was clipped."""
+        return True
+
+    def intensities(self, image: Volume) -> tuple[Tensor, Tensor]:
+        """Width and lower end of the window."""
+        channels = len(image.tensor)
+        return torch.full((channels,), self.high - self.low), torch.full((channels,), self.low)
 
     def grid_after(self, grid: Grid) -> Grid:
         """The same grid."""

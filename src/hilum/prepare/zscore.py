@@ -21,6 +21,18 @@ class ZscoreConfig(PrepareConfig, kind="zscore"):
         channels = [standardised(channel, nonzero=self.nonzero) for channel in image.tensor.float()]
         return Volume(torch.stack(channels), image.grid), label
 
+    @property
+    def undoes(self) -> bool:
+        """Where every voxel is changed alike."""
+        return not self.nonzero
+
+    def intensities(self, image: Volume) -> tuple[Tensor, Tensor]:
+        """Standard deviation and mean of each channel; a constant channel comes back as it was."""
+        channels = image.tensor.double().flatten(1)
+        means, stds = channels.mean(1), channels.std(1, correction=0)
+        constant = stds <= CONSTANT_SHARE * channels.abs().amax(1)
+        return torch.where(constant, 1.0, stds).float(), means.float()
+
     def grid_after(self, grid: Grid) -> Grid:
         """The same grid."""
         return grid

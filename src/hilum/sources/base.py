@@ -43,7 +43,7 @@ class SourceConfig(Component, family="sources"):
         return None
 
     def cohort(self, task_kind: str) -> Cohort:
-        """All cases for a task ("segmentation": labels are masks, "classification": labels are texts).
+        """All cases for a kind of task ("segmentation": labels are masks; else texts, or those of several columns).
 
         Reads tables and checks that the files are there; voxels stay unread. Raises DataError with all that is wrong.
         """

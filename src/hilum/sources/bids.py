@@ -109,9 +109,10 @@ class BidsConfig(SourceConfig, kind="bids"):
     def _check_task(self, task_kind: str) -> None:
         if not self.root.is_dir():
             raise DataError(f"{self.root}: no such folder")
-        if task_kind == "segmentation" and isinstance(self.label, str):
+        masked = task_kind in ("segmentation", "restoration")
+        if masked and isinstance(self.label, str):
             raise DataError(f"{self.root}: label is a column, expected masks, as in {{derivative: NAME, desc: lesion}}")
-        if task_kind == "classification" and isinstance(self.label, BidsMask):
+        if not masked and isinstance(self.label, BidsMask):
             raise DataError(f"{self.root}: label names masks, expected a column of participants.tsv")
 
     def _masks(self, findings: list[Finding]) -> dict[Session, list[BidsName]]:

@@ -5,11 +5,11 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from hilum.case import Case, Cohort, ImageRef
+from hilum.case import Case, Cells, Cohort, ImageRef
 from hilum.errors import DataError, Finding
 from hilum.formats.reading import stem
 from hilum.sources.base import PARTS, SourceConfig, channel_names, make_cohort
@@ -17,6 +17,24 @@ from hilum.sources.patients import OPTIONS, PatientsConfig
 from hilum.sources.tables import Table, read_table
 
 Row = dict[str, str]
+SEVERAL = ("multilabel", "regression")
+"""Tasks whose labels may stand in several columns."""
+MASKED = ("segmentation", "restoration")
+"""Tasks whose labels are files: masks, or the images that are wanted."""
+
+
+def _as_mapping(received: object) -> object:
+    """A list of columns names each by itself."""
+    if isinstance(received, list | tuple) and all(isinstance(name, str) for name in received):
+        if len(set(received)) != len(received):
+            raise ValueError("every column once")
+        return {name: name for name in received}
+    return received
+
+
+Columns = Annotated[
+    dict[str, str], Field(min_length=1), BeforeValidator(_as_mapping, json_schema_input_type=list[str] | dict[str, str])
+]
 
 
 class CsvTableConfig(SourceConfig, kind="csv_table"):
@@ -28,8 +46,10 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
     """Folder that the files in the table are relative to; by default the folder of the table."""
     image: str | dict[str, str] = "image"
     """Column of the image, or a mapping from each channel's name to its column, where empty cells are missing ones."""
-    label: str | None = "label"
-    """Column of the mask file (segmentation) or of the class (classification); null where nothing is labelled."""
+    label: str | Columns | None = "label"
+    """Column of what the task asks for: the file of the mask, or of the image that a restoration wants; the class, the
+    findings or the number. Null where nothing is labelled. Several numbers, or findings with a column of 1 and 0 each,
+    in a list, or in a mapping from the task's name of each to its column: there an empty cell says unknown."""
     patient: str | None = None
     """Column of the patient. Without one, `patients` has to say whose scans they are."""
     patients: PatientsConfig | None = None
@@ -58,9 +78,15 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
         Raises DataError for columns that are missing, and else for everything that is wrong with cells and files.
         """
         table = read_table(self.file)
+        if isinstance(self.label, dict) and task_kind not in SEVERAL:
+            raise DataError(
+                f"label: received {len(self.label)} columns ({', '.join(self.label.values())}), which are for "
+                f"{' and '.join(SEVERAL)}; a {task_kind} has one"
+            )
         named = [*self._image_columns.values(), *self._other_columns]
         table.require(named)
         may_be_empty = {self.part, *(self._image_columns.values() if isinstance(self.image, dict) else ())}
+        may_be_empty |= set(self.label.values()) if isinstance(self.label, dict) else set()
         findings = table.empty_cells(column for column in named if column not in may_be_empty)
         findings += [*_part_findings(table, self.part), *_order_findings(table, self.order)]
         cases = []
@@ -87,7 +113,8 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
 
     @property
     def _other_columns(self) -> tuple[str, ...]:
-        return tuple(column for column in (self.label, self.patient, self.id, self.part, self.order) if column)
+        labels = self.label.values() if isinstance(self.label, dict) else (self.label,)
+        return tuple(column for column in (*labels, self.patient, self.id, self.part, self.order) if column)
 
     @property
     def _root(self) -> Path:
@@ -102,13 +129,20 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
             return list(cases), error.findings or [Finding("error", "no patients", received=str(error))]
         return [replace(case, patient=assigned[case.id]) for case in cases], ()
 
+    def _label(self, row: Row, task_kind: str) -> ImageRef | str | Cells | None:
+        """What a row says of its label: a file, a text, or what stands in several columns."""
+        if isinstance(self.label, dict):
+            return tuple((name, row[column]) for name, column in self.label.items())
+        text = row[self.label] if self.label else None
+        return ImageRef(self._root / text) if text and task_kind in MASKED else text
+
     def _case(self, row: Row, where: str, task_kind: str) -> tuple[Case, list[Finding]]:
         """The case of a row, and what is wrong with the names of its files; `where` is the table and the line."""
         columns = list(self._image_columns.values())
         images = [ImageRef(self._root / row[column]) if row[column] else None for column in columns]
-        text = row[self.label] if self.label else None
-        masked = text and task_kind == "segmentation"
-        files = [row[column] for column in (*columns, *([self.label] if masked and self.label else [])) if row[column]]
+        label = self._label(row, task_kind)
+        files = [row[column] for column in columns if row[column]]
+        files += [row[self.label]] if isinstance(label, ImageRef) and isinstance(self.label, str) else []
         first = next((ref for ref in images if ref), None)
         name, unnamed = _name(first.path, where) if first else (f"line {where.rpartition(':')[2]}", [])
         used = {*columns, *self._other_columns}
@@ -119,7 +153,7 @@ class CsvTableConfig(SourceConfig, kind="csv_table"):
             id=row[self.id] if self.id else name,
             patient=row[self.patient] if self.patient else "",
             images=tuple(images),
-            label=ImageRef(self._root / text) if text and masked else text,
+            label=label,
             part=(row[self.part] or None) if self.part else None,
             metadata=metadata,
         )

@@ -32,8 +32,9 @@ class FoldersConfig(SourceConfig, kind="folders"):
     """How patients are known: folders do not say."""
     images: str = "images"
     """Segmentation: the folder of images."""
-    masks: str = "masks"
-    """Segmentation: the folder of masks, which are called like their images, but for words such as _mask or _seg."""
+    masks: str | None = "masks"
+    """Segmentation: the folder of masks, which are called like their images, but for words such as _mask or _seg; or
+    of the images that a restoration wants, and null where data.degrade makes its input from the images themselves."""
     channels: dict[str, str] | None = None
     """A folder for each case: each channel's name and the pattern of its file, as in {flair: '*_flair.nii.gz'}."""
     label: str | None = None
@@ -65,8 +66,8 @@ class FoldersConfig(SourceConfig, kind="folders"):
         """
         if not self.root.is_dir():
             raise DataError(f"{self.root}: no such folder")
-        if task_kind == "segmentation":
-            found = self._case_folders() if self.channels else self._pairs()
+        if task_kind in ("segmentation", "restoration"):
+            found = self._case_folders() if self.channels else self._pairs() if self.masks else self._alone()
         elif self.channels:
             raise DataError(f"{self.root}: channels and label are for masks; for classes use a table (csv_table)")
         else:
@@ -118,6 +119,16 @@ class FoldersConfig(SourceConfig, kind="folders"):
             )
         return Found(cases, findings)
 
+    def _alone(self) -> Found:
+        """Images without masks."""
+        cases = []
+        for images, _ in self._places():
+            outer = images.parent.relative_to(self.root).parts
+            for name, ref in _named(images).items():
+                part = part_of(outer) or part_of(Path(name).parts[:-1])
+                cases.append(Case("_".join((*outer, *Path(name).parts)), "", (ref,), None, part))
+        return Found(cases, [])
+
     def _pairs(self) -> Found:
         places = self._places()
         cases: list[Case] = []
@@ -148,14 +159,14 @@ class FoldersConfig(SourceConfig, kind="folders"):
             raise DataError(
                 f"{self.root}: no folder '{self.images}' (setting images); {hint}there are {listed(inner) or 'none'}"
             )
-        absent = [base for base in bases if not (base / self.masks).is_dir()]
+        masks = self.masks or self.images
+        absent = [base for base in bases if not (base / masks).is_dir()]
         if absent:
             inner = [folder.name for folder in subfolders(absent[0])]
             raise DataError(
-                f"{absent[0]}: no folder '{self.masks}' (setting masks) beside '{self.images}'; there are "
-                f"{listed(inner)}"
+                f"{absent[0]}: no folder '{masks}' (setting masks) beside '{self.images}'; there are {listed(inner)}"
             )
-        return [(base / self.images, base / self.masks) for base in bases]
+        return [(base / self.images, base / masks) for base in bases]
 
     def _case_folders(self) -> Found:
         cases: list[Case] = []

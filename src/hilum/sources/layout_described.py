@@ -132,7 +132,11 @@ def medmnist_layout(file: Path) -> list[Layout]:
     counts = " / ".join(str(len(part)) for part in labels)
     evidence = f"arrays of images and labels for train, val and test ({counts} images, MedMNIST)"
     if any(part.size != len(part) for part in labels):
-        return [Layout("", {}, evidence, doubts=("several labels an image, which hilum does not learn",))]
+        return [
+            Layout(
+                "", {}, evidence, doubts=("several labels an image, which are learnt from a table (csv_table) only",)
+            )
+        ]
     values = np.unique(np.concatenate([part.reshape(-1) for part in labels])).tolist()
     known = CLASS_NAMES.get(file.stem.partition("_")[0], ())
     classes = {known[value] if value < len(known) else f"class_{value}": int(value) for value in values}

@@ -70,15 +70,18 @@ class MedmnistConfig(SourceConfig, kind="medmnist"):
     def cohort(self, task_kind: str) -> Cohort:
         """One case an image, named by official part and row (train-00012); classes are numbers as text.
 
-        Raises DataError for a missing or broken file, several labels an image, or a task other than classification.
+        Raises DataError for a missing or broken file, several labels an image, or a task that needs other labels.
         """
-        if task_kind != "classification":
+        if task_kind not in ("classification", "restoration"):
             raise DataError(f"{self.file}: holds classes for classification, received the task {task_kind}")
         if not self.file.is_file():
             fetch(self.file) if self.download else _explain_missing(self.file)
         cases = [case for part in PARTS for case in _cases(self.file, part)]
         assigned = self.patients.assign([case.id for case in cases], folder=self.file.parent)
-        cases = [Case(case.id, assigned[case.id], case.images, case.label, case.part) for case in cases]
+        labelled = task_kind == "classification"  # a restoration makes its input from the images themselves
+        cases = [
+            Case(case.id, assigned[case.id], case.images, case.label if labelled else None, case.part) for case in cases
+        ]
         channels = channel_names(cases[0].files[0]) if cases else ()
         return make_cohort(cases, channels=channels, notes=self.patients.notes, origin=self.file)
 
@@ -119,7 +122,7 @@ def _cases(file: Path, part: str) -> list[Case]:
     if classes.ndim == 2 and classes.shape[1] > 1 and len(classes) == count:
         raise DataError(
             f"{file}: {labels} holds {classes.shape[1]} labels for each image (multi-label), expected one class each:"
-            " hilum does not learn several answers at once, choose another file"
+            " several findings at once are learnt from a table (csv_table, task multilabel), choose another file"
         )
     if classes.size != len(classes) or classes.dtype.kind not in "iu" or len(classes) != count:
         raise DataError(f"{file}: {labels} has shape {classes.shape}, expected one class for each of {count} images")

@@ -4,16 +4,30 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, StrictInt, StrictStr
 
+from hilum.case import Cohort
 from hilum.problem import Problem, Value
 from hilum.registry import Component
 
 
 class TaskConfig(Component, family="tasks"):
-    """What a network is asked."""
+    """What a network is asked.
+
+    Beside its `problem`, which says what outputs mean and how labels are read, a kind of task has its rows and its
+    summary in `hilum.evaluation` (see `docs/tasks.md`); all else goes by `Problem.dense` and `Problem.continuous`.
+    """
+
+    @property
+    def standardises(self) -> bool:
+        """Whether the scales of the problem have to be found in the training part."""
+        return False
 
     def problem(self, *, channels: tuple[str, ...], dims: int, size: tuple[int, ...] | None) -> Problem:
         """The problem for inputs of these channels, dimensions and (where it is fixed) size."""
         raise NotImplementedError
+
+    def strata(self, cohort: Cohort) -> dict[str, str]:
+        """By case id, what a split gives every part its share of; the class, where cases have one."""
+        return cohort.labels
 
 
 def _as_groups(received: Any) -> Any:

@@ -73,5 +73,6 @@ def described_balance(
         counts = (
             f"{len({case.patient for case in cases if name in shown.get(case.id, ())})} {name}" for name in classes
         )
-        told.append(f"{part} {len({case.patient for case in cases})} patients ({', '.join(counts)})")
+        each = f" ({', '.join(counts)})" if classes else ""
+        told.append(f"{part} {len({case.patient for case in cases})} patients{each}")
     return "; ".join(told)

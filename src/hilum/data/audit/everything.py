@@ -19,6 +19,7 @@ from hilum.errors import DataError, Finding
 from hilum.formats.base import Header
 from hilum.problem import Problem
 from hilum.sources.patients import UNKNOWN
+from hilum.targets import encoded_label
 
 Progress = Callable[[int, int], None]
 
@@ -59,7 +60,7 @@ def audit(
         for channel, ref in enumerate(case.images)
         if ref is not None
     ]
-    masks = [case.label for case in cohort.cases if isinstance(case.label, ImageRef)]
+    masks = [case.label for case in cohort.cases if isinstance(case.label, ImageRef) and not problem.continuous]
     looks = looks_of([scan.ref for scan in scans], masks=masks, cache=cache, progress=progress)
 
     def compared(done: int, total: int) -> None:
@@ -67,15 +68,18 @@ def audit(
             progress(len(looks) + done, len(looks) + total)
 
     pairs = tuple(find_pairs(scans, looks, progress=compared))
-    shown = {case.id: found for case in cohort.cases if (found := _classes(case, problem, looks)) is not None}
+    # Numbers are no classes: of a regression nothing is shown, and nothing can be missing.
+    classes = () if problem.continuous else problem.foreground
+    labelled = cohort.cases if classes else ()
+    shown = {case.id: found for case in labelled if (found := _classes(case, problem, looks)) is not None}
     columns = columns_of(cohort.cases, headers)
     findings = [
         *copy_findings(pairs, looks),
         *_associations(cohort, part_of, shown, columns),
-        *balance_findings(parts, shown, problem.foreground),
+        *balance_findings(parts, shown, classes),
         *_patient_findings(cohort, headers),
     ]
-    told = [described_balance(parts, shown, problem.foreground)]
+    told = [described_balance(parts, shown, classes)]
     if left_out := not_compared(cohort.cases, columns):
         told.append(f"not compared with label and parts, being texts of too many values: {', '.join(left_out)}")
     return Audit(tuple(findings), pairs, "\n".join(told))
@@ -87,12 +91,15 @@ def _rank(part: str) -> int:
 
 
 def _classes(case: Case, problem: Problem, looks: Mapping[ImageRef, Look]) -> tuple[str, ...] | None:
-    """The class of a case, or the structures that its mask shows; None where that is unknown."""
-    if isinstance(case.label, str):
+    """The class of a case, its findings, or the structures that its mask shows; None where that is unknown."""
+    if isinstance(case.label, str | tuple):
         try:
-            return (problem.classes[problem.encode_class(case.label)],)
+            found = encoded_label(case.label, problem)
         except DataError:
             return None
+        if isinstance(found, int):
+            return (problem.classes[found],)
+        return tuple(name for name, value in zip(problem.classes, found, strict=True) if value == 1)
     if case.label is None or case.label not in looks:
         return None
     values = set(looks[case.label].values)

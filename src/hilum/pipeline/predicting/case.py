@@ -19,12 +19,14 @@ from hilum.data.index.headers import frames_finding
 from hilum.data.modalities import MODALITIES, modalities
 from hilum.errors import DataError
 from hilum.evaluation.decision import OperatingPoint, decided
-from hilum.evaluation.rows import PROBABILITY_PREFIX
+from hilum.evaluation.rows import PROBABILITY_PREFIX, answer_cells
+from hilum.formats.images import image_suffix, write_image_like
 from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.hardware import out_of_memory
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
+from hilum.inference.restoring import restored
 from hilum.pipeline.predicting.folder import OutputFolder, cannot_write
 from hilum.pipeline.predicting.ledger import INPUT, OUTPUT, SETUP, Input, input_of
 from hilum.pipeline.predicting.tables import Row
@@ -69,7 +71,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Answered:
-    """What the network says of a case: label values (I, J, K) on the grid of its image, or probabilities (classes,)."""
+    """What the network says of a case: label values (I, J, K) on the grid of its image, or answers (num_outputs,)."""
 
     case: Case
     made_from: Input
@@ -121,7 +123,9 @@ class Work:
         image = self.predictor.read(case.images)
         if self.predictor.problem.dims == 3 and image.grid.shape[2] == 1:
             raise DataError("is a single slice, this network takes volumes")
-        prepared = self.predictor.prepared(image)
+        # A restoration goes back to the intensities of the image, which it therefore keeps.
+        restores = self.predictor.problem.kind == "restoration"
+        prepared = image if restores else self.predictor.prepared(image)
         for volume in prepared if isinstance(prepared, tuple) else (prepared,):
             _refuse_collapsed(image.grid, volume)
         if made_from.changed(case):
@@ -140,8 +144,11 @@ class Work:
         row: Row = {"case_id": case.id, "patient_id": case.patient, "status": "done"}
         if self.predictor.may_lack_channels:
             row[MODALITIES] = modalities(case, self.predictor.problem.channels)
-        if self.predictor.problem.kind == "classification":
-            row |= self._classes(answered.answer)
+        if not self.predictor.problem.dense:
+            row |= self._cells(answered.answer)
+        elif self.predictor.problem.kind == "restoration":
+            made = self._write_image(case, answered.answer.numpy())
+            row["output"] = made["output"]
         else:
             made = self._write_labels(case, answered.answer.numpy())
             row |= {"output": made["output"]} | self._sizes(answered)
@@ -151,6 +158,8 @@ class Work:
         return Written(case, answered.made_from, row | made | {SETUP: self.setup})
 
     def _answer(self, ready: Ready) -> tuple[Tensor, float | None]:
+        if self.predictor.problem.kind == "restoration":
+            return self._restored(ready)
         segments = self.predictor.problem.kind == "segmentation"
         if isinstance(self.predictor, Ensemble):
             if segments:
@@ -161,12 +170,32 @@ class Work:
             return self.predictor.labels(ready.prepared, ready.grid).tensor[0], None
         return self.predictor.classify_prepared([ready.prepared])[0], None
 
+    def _restored(self, ready: Ready) -> tuple[Tensor, float | None]:
+        if isinstance(self.predictor, Ensemble):
+            image, disagreement = self.predictor.restored_and_disagreement(ready.prepared)
+            return image.tensor, disagreement
+        return restored(self.predictor, ready.prepared).tensor, None
+
+    def _write_image(self, case: Case, values: npt.NDArray[np.float32]) -> dict[str, str]:
+        """The name and the hash of the file that now holds the restored image of a case."""
+        like = case.files[0]
+        out = self.output.path / f"{case.id}{image_suffix(like)}"
+        write_image_like(values, like, out)
+        return {"output": out.name, OUTPUT: file_sha256(out)}
+
     def _write_labels(self, case: Case, values: npt.NDArray[np.integer]) -> dict[str, str]:
         """The name and the hash of the file that now holds the labels of a case."""
         like = case.files[0]
         out = self.output.path / f"{case.id}{mask_suffix(like)}"
         write_mask_like(values, like, out)
         return {"output": out.name, OUTPUT: file_sha256(out)}
+
+    def _cells(self, answer: Tensor) -> Row:
+        """What is told of the whole image: findings, numbers, or the class that is decided on."""
+        if self.predictor.problem.kind != "classification":
+            values = answer_cells(answer.double().numpy(), self.predictor.problem)
+            return {name: cell for name, cell in values.items() if cell is not None}
+        return self._classes(answer)
 
     def _classes(self, probabilities: Tensor) -> Row:
         """The class that is decided on, the threshold where one decides, and the probability of each."""

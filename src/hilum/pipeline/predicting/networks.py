@@ -189,6 +189,7 @@ def _member(run: Run, one: Restored) -> dict[str, Any]:
         "missing": data.missing is not None,
         "slices": one.experiment.decide.slices.model_dump(mode="json"),
         "temperature": one.decision.temperature,
+        "scales": [list(scale) for scale in one.problem.scales],
         "operating_point": None if point is None else {"positive": point.positive, "threshold": point.threshold.value},
         "predict": one.experiment.predict.model_dump(mode="json", exclude={"memory_gb"}),
     }

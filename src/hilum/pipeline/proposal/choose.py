@@ -81,8 +81,8 @@ def classes_task(survey: Survey, layout: Layout) -> Entry:
     several = next((text for text in counts if "|" in text), None)
     if several is not None:
         raise DataError(
-            f"some cases have several labels, such as '{several}', and hilum learns one a case: "
-            "name another column with --label"
+            f"some cases have several labels, such as '{several}': write the task multilabel by hand for them, or name "
+            "another column with --label"
         )
     if len(counts) > max(2, min(MOST_CLASSES, sum(counts.values()) // 2)):
         raise DataError(

@@ -126,7 +126,7 @@ def _split_sha256(file: Path, overrides: Sequence[str], experiment: Experiment) 
     document = read(file, overrides)
     cohort, faults = cohort_faults(experiment)
     if cohort is not None and not faults:
-        split = experiment.data.split.assign(cohort.cases, labels=cohort.labels)
+        split = experiment.data.split.assign(cohort.cases, labels=experiment.task.strata(cohort))
         if split.part("val"):
             return split.sha256
         faults = [(("data", "split"), "has no val part, and a sweep compares trials on it: never on the test part")]

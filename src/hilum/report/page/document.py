@@ -33,7 +33,7 @@ def sections(scored: Scored, pictures: CasePictures) -> list[Section]:
     """All sections that the files have something for, in the order of the page."""
     found = [
         scores_section(scored),
-        _classification(scored) if scored.task == "classification" else _segmentation(scored),
+        _charts(scored),
         cases_section(scored, pictures),
         subgroups_section(scored),
         _learning(scored),
@@ -82,6 +82,13 @@ def figures(found: Sequence[Section], pictures: CasePictures, names: Sequence[st
                 yield from ((f"{drawing.name}.svg", alone(drawing.svg)) for drawing in block)
     for view in pictures.views:
         yield from ((f"case_{view.title}_{name}.svg", alone(svg)) for name, svg in pictures_of(view, names))
+
+
+def _charts(scored: Scored) -> Section | None:
+    """What is drawn of the rows; tasks that ask several things of an image have their table only."""
+    if scored.task == "classification":
+        return _classification(scored)
+    return _segmentation(scored) if scored.task == "segmentation" else None
 
 
 def _classification(scored: Scored) -> Section | None:

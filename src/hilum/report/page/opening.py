@@ -43,6 +43,9 @@ def question(scored: Scored) -> Markup:
     asked = {
         "segmentation": "Outline {} in every scan.",
         "classification": "Tell which class each image is: {}.",
+        "multilabel": "Say which findings each image shows: {}.",
+        "regression": "Estimate {} of every image.",
+        "restoration": "Restore every image.",
     }.get(scored.task)
     sentence = Markup("The files of this run do not say what was asked.") if asked is None else _asked(asked, names)
     network = (config.get("network") or {}).get("kind")
@@ -108,7 +111,7 @@ def _asked(sentence: str, names: list[str]) -> Markup:
 def _configured_classes(config: Mapping[str, Any]) -> list[str]:
     """The classes of the settings, without the background of a segmentation."""
     task = config.get("task") or {}
-    names = [str(name) for name in (task.get("regions") or task.get("classes") or [])]
+    names = [str(name) for name in (task.get("regions") or task.get("classes") or task.get("targets") or [])]
     return names[1:] if task.get("kind") == "segmentation" and not task.get("regions") else names
 
 
