@@ -122,7 +122,7 @@ class Journal:
         """Note that a case is no longer in hand, and not finished: it failed, or the batch was asked to stop."""
         self._add({"ended": case_id})
 
-    def finish(self, row: Row, made_from: Input, forms: Mapping[str, str]) -> None:
+    def finish(self, row: Row, made_from: Input, forms: Mapping[str, str] | None = None) -> None:
         """Note that a case is finished, and in which forms it was written besides its labels."""
         state = made_from.state if made_from.settled else ""
         self._add({"row": row, "state": state, "missing": made_from.missing} | ({"forms": forms} if forms else {}))
