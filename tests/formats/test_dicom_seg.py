@@ -13,12 +13,12 @@ from tests.formats.test_dicom import enhanced, planes
 
 from hilum.case import ImageRef
 from hilum.errors import DataError
-from hilum.formats.dicom_seg import Algorithm, Segment, cielab, refuse_unsuited, write_seg
+from hilum.formats.dicom_seg import Algorithm, Segment, refuse_unsuited, write_seg
 from hilum.formats.reading import read, read_header
 
 pytest.importorskip("highdicom", reason="needs highdicom: pip install 'hilum[dicom-seg]'")
 
-SEGMENTS = (Segment("Organ", (86, 180, 233)), Segment("Läsion", (230, 159, 0)), Segment("never", (0, 0, 0)))
+SEGMENTS = (Segment("Organ", "#56B4E9"), Segment("Läsion", "#E69F00"), Segment("never", "#009E73"))
 ALGORITHM = Algorithm("0.1.0", "liver-unet3d", "ab" * 32)
 TAGS = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.5", "PatientName": "Doe^Jane", "StudyID": "7"}
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -101,6 +101,8 @@ def test_simpleitk_sees_the_structures_over_the_series(tmp_path: Path) -> None:
 
 
 def test_names_colours_and_what_made_them_are_told(tmp_path: Path) -> None:
+    from highdicom.color import CIELabColor
+
     series = oblique_series(tmp_path / "s", {"PatientName": "Müller^Ö", "SpecificCharacterSet": "ISO_IR 100"})
     seg = written(numbers((5, 4, 6)), series, tmp_path)
     assert [one.SegmentLabel for one in seg.SegmentSequence] == ["Organ", "Läsion", "never"]
@@ -114,9 +116,8 @@ def test_names_colours_and_what_made_them_are_told(tmp_path: Path) -> None:
         assert made_by.AlgorithmParameters == f"weights_sha256={'ab' * 32}"
     referenced = {one.ReferencedSOPInstanceUID for one in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
     assert len(referenced) == 6
-    coded = seg.SegmentSequence[0].RecommendedDisplayCIELabValue
-    expected = [L * 65535 / 100 if at == 0 else (L + 128) * 257 for at, L in enumerate(cielab((86, 180, 233)))]
-    assert np.allclose(coded, expected, atol=1)
+    blue = CIELabColor.from_dicom_value(list(map(int, seg.SegmentSequence[0].RecommendedDisplayCIELabValue)))
+    assert blue.to_rgb() == (0x56, 0xB4, 0xE9)
 
 
 def test_overlapping_structures_are_kept_apart(tmp_path: Path) -> None:

@@ -36,10 +36,10 @@ SERIES_NUMBER = 9000
 
 @dataclass(frozen=True)
 class Segment:
-    """A structure: its name, and the colour (red, green, blue: 0 to 255) in which to show it."""
+    """A structure: its name, and the colour in which to show it, such as #56B4E9."""
 
     name: str
-    colour: tuple[int, int, int]
+    colour: str
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,16 @@ def write_seg(
     they do; patient and study are theirs; the series is new. Raises DataError where the image does not say where it
     lies, or lacks a tag that is needed.
     """
-    from highdicom import UID, PlanePositionSequence
+    from highdicom import UID
     from highdicom.seg import Segmentation
 
     frames = frames_of(like)
     if masks.shape[-3:] != (frames[0].instance.columns, frames[0].instance.rows, len(frames)):
         raise DataError(f"{out}: masks of shape {masks.shape} do not fit {like} of {len(frames)} planes")
-    if len({frame.instance.path for frame in frames}) == 1:  # as the frames of a file follow each other
-        order = sorted(range(len(frames)), key=lambda plane: frames[plane].number)
-    else:
-        order = list(range(len(frames)))
-    frames = tuple(frames[plane] for plane in order)
-    sources = [_source(path) for path in dict.fromkeys(frame.instance.path for frame in frames)]
+    sources = _sources(frames)
+    order = list(range(len(frames)))
+    if len(sources) == 1:  # as the frames of the one file follow each other
+        order.sort(key=lambda plane: frames[plane].number)
     pixels = np.moveaxis(masks[..., order], (-1, -2, -3), (0, 1, 2))  # (planes, rows, columns[, S])
     seg = Segmentation(
         source_images=sources,
@@ -89,9 +87,6 @@ def write_seg(
         device_serial_number=algorithm.weights_sha256,
         content_description=f"predicted by {algorithm.network}"[:LONG_STRING],
         content_label="SEGMENTATION",
-        plane_orientation=_orientation(frames),
-        plane_positions=[PlanePositionSequence("PATIENT", frame.plane.position) for frame in frames],
-        pixel_measures=_measures(frames),
         omit_empty_frames=bool(masks.any()),  # an object needs a frame at least
     )
     seg.SeriesDescription = f"hilum {algorithm.network}"[:LONG_STRING]
@@ -102,13 +97,24 @@ def write_seg(
 
 def refuse_unsuited(like: ImageRef) -> None:
     """Raise DataError where `write_seg` would for this image, whatever the masks are."""
-    _source(frames_of(like)[0].instance.path)
+    _source(frames_of(like)[0])
 
 
-def _source(path: Path) -> Any:
-    """The header of a file of the image, complete enough to be referred to."""
+def _sources(frames: Sequence[Frame]) -> list[Any]:
+    """The headers of the files of an image, in the order of their planes."""
+    found = [_source(frame) for frame in {frame.instance.path: frame for frame in frames}.values()]
+    if "ImageOrientationPatient" in found[0]:
+        for dataset in found[1:]:  # equal but for rounding, as `frames_of` has seen to; highdicom wants equal digits
+            dataset.ImageOrientationPatient = found[0].ImageOrientationPatient
+    return found
+
+
+def _source(frame: Frame) -> Any:
+    """The header of a file of an image, complete enough to be referred to."""
     import pydicom
+    from pydicom.valuerep import format_number_as_ds
 
+    path = frame.instance.path
     dataset = pydicom.dcmread(path, stop_before_pixels=True)
     lacking = [tag for tag in REQUIRED if not dataset.get(tag)]
     if lacking:
@@ -119,8 +125,10 @@ def _source(path: Path) -> Any:
     for tag in EMPTY:
         value = dataset.get(tag)
         setattr(dataset, tag, "" if value is None else str(value))  # decoded, to be encoded anew
-    if "NumberOfFrames" in dataset and "SharedFunctionalGroupsSequence" not in dataset:
-        del dataset.NumberOfFrames  # a lone image that counts itself
+    if "SharedFunctionalGroupsSequence" not in dataset:
+        dataset.PixelSpacing = dataset.get("PixelSpacing") or dataset.ImagerPixelSpacing
+        dataset.SliceThickness = dataset.get("SliceThickness") or format_number_as_ds(float(frame.plane.step))
+        dataset.pop("NumberOfFrames", None)  # of a lone image that counts itself
     return dataset
 
 
@@ -146,40 +154,7 @@ def _described(segments: Sequence[Segment], algorithm: Algorithm) -> list[Any]:
             segmented_property_type=codes.SCT.Tissue,
             algorithm_type="AUTOMATIC",
             algorithm_identification=identified,
-            display_color=CIELabColor(*cielab(segment.colour)),
+            display_color=CIELabColor.from_string(segment.colour),
         )
         for number, segment in enumerate(segments, start=1)
     ]
-
-
-def cielab(colour: tuple[int, int, int]) -> tuple[float, float, float]:
-    """L* (0 to 100), a* and b* (-128 to 127) of an sRGB colour (0 to 255) under D65 (IEC 61966-2-1, CIE 1976)."""
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in np.divide(colour, 255)]
-    x, y, z = np.array(SRGB_TO_XYZ) @ linear / np.array(WHITE)
-    fx, fy, fz = (part ** (1 / 3) if part > (6 / 29) ** 3 else part * (29 / 6) ** 2 / 3 + 4 / 29 for part in (x, y, z))
-    return float(116 * fy - 16), float(500 * (fx - fy)), float(200 * (fy - fz))
-
-
-SRGB_TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
-WHITE = (0.95047, 1.0, 1.08883)
-"""D65."""
-
-
-def _orientation(frames: Sequence[Frame]) -> Any:
-    from highdicom import PlaneOrientationSequence
-
-    return PlaneOrientationSequence("PATIENT", frames[0].plane.directions)
-
-
-def _measures(frames: Sequence[Frame]) -> Any:
-    """The size of a pixel, and how thick a plane is and how far the next one lies away."""
-    from highdicom import PixelMeasuresSequence
-
-    first = frames[0].plane
-    between = first.step
-    if len(frames) > 1:
-        ends = np.subtract(frames[-1].plane.position, first.position)
-        between = float(np.linalg.norm(ends)) / (len(frames) - 1)
-    return PixelMeasuresSequence(
-        pixel_spacing=first.spacing, slice_thickness=first.thickness or between, spacing_between_slices=between
-    )

@@ -96,7 +96,7 @@ class Extras:
         smallest = np.min_scalar_type(len(problem.foreground))
         masks = codes[0].astype(smallest) if problem.exclusive else codes.astype(bool)
         shown = colours(len(problem.foreground))
-        segments = [Segment(name, _rgb(colour)) for name, colour in zip(problem.foreground, shown, strict=True)]
+        segments = [Segment(name, colour) for name, colour in zip(problem.foreground, shown, strict=True)]
         out = output.extra(DICOM_SEG) / f"{made.case.id}{SUFFIXES[DICOM_SEG]}"
         write_seg(masks, made.case.files[0], out, segments=segments, algorithm=self.algorithm)
 
@@ -149,9 +149,3 @@ def _overlay(made: Labelled) -> Overlay:
         structure, _, unit = name.rpartition("_")
         sizes[structure] = f"{float(size):.3g} {unit}"
     return Overlay(made.case.id, image, labels, spacing, anatomical, sizes)
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    """The parts of a colour such as #56B4E9."""
-    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    return red, green, blue
