@@ -146,7 +146,6 @@ def _draw(axes: Axes, panel: Panel, tints: Sequence[str]) -> None:
 def _outline(axes: Axes, mask: npt.NDArray[np.bool_], steps: tuple[float, float], tint: str) -> None:
     """Lines along the edges of the voxels of a structure; a dark rim keeps them visible on any grey."""
     from matplotlib.collections import LineCollection
-    from matplotlib.patheffects import withStroke
 
     inside = np.pad(mask, 1)
     y, x = np.nonzero(inside[1:, 1:-1] != inside[:-1, 1:-1])
@@ -154,10 +153,9 @@ def _outline(axes: Axes, mask: npt.NDArray[np.bool_], steps: tuple[float, float]
     y, x = np.nonzero(inside[1:-1, 1:] != inside[1:-1, :-1])
     upright = np.stack([np.stack([x, y], 1), np.stack([x, y + 1], 1)], 1)
     edges = np.concatenate([level, upright]) * np.array(steps[::-1])
-    if len(edges):
-        lines = LineCollection(list(edges), colors=tint, linewidths=1.0, capstyle="round", zorder=3)
-        lines.set_path_effects([withStroke(linewidth=1.8, foreground="black", alpha=0.5)])
-        axes.add_collection(lines)
+    for colour, points, opacity in (("black", 1.8, 0.5), (tint, 1.0, 1.0)) if len(edges) else ():
+        look = {"colors": colour, "linewidths": points, "alpha": opacity, "capstyle": "round"}
+        axes.add_collection(LineCollection(list(edges), zorder=3, **look))
 
 
 def _legend(picture: Figure, there: Sequence[str], tints: Mapping[str, str], sizes: Mapping[str, str]) -> None:
