@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,21 +86,27 @@ class Extras:
                 assert made.probabilities is not None
                 made.probabilities.write(made.case.files[0], out)
             elif name == DICOM_SEG:
-                self._write_seg(made, output)
+                self._write_seg(made, out)
             else:
                 write_overlay(_overlay(made), self.problem, out)
             row |= {name: str(out.relative_to(output.path)), HASH[name]: file_sha256(out)}
         return row
 
-    def _write_seg(self, made: Labelled, output: OutputFolder) -> None:
-        problem = self.problem
-        codes = problem.encode(made.values)  # of exclusive classes their numbers, the background being 0
-        smallest = np.min_scalar_type(len(problem.foreground))
-        masks = codes[0].astype(smallest) if problem.exclusive else codes.astype(bool)
-        shown = colours(len(problem.foreground))
-        segments = [Segment(name, colour) for name, colour in zip(problem.foreground, shown, strict=True)]
-        out = output.extra(DICOM_SEG) / f"{made.case.id}{SUFFIXES[DICOM_SEG]}"
+    def _write_seg(self, made: Labelled, out: Path) -> None:
+        names = self.problem.foreground
+        segments = [Segment(name, colour) for name, colour in zip(names, colours(len(names)), strict=True)]
+        masks = self._masks(made.values)
         write_seg(masks, made.case.files[0], out, segments=segments, algorithm=self.algorithm)
+
+    def _masks(self, values: npt.NDArray[np.integer]) -> npt.NDArray[Any]:
+        """The number of the structure at each voxel (I, J, K); of regions, which voxels are in each (R, I, J, K)."""
+        problem = self.problem
+        if not problem.exclusive:
+            return problem.membership(values)
+        masks = np.empty(values.shape, np.min_scalar_type(len(problem.foreground)))
+        for plane in range(values.shape[2]):  # finding out numbers takes eight bytes a voxel
+            masks[..., plane] = problem.encode(values[..., plane])[0]
+        return masks
 
 
 def extras_of(
