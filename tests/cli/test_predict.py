@@ -80,3 +80,13 @@ def test_a_size_that_is_none_is_refused(size: str, capsys: pytest.CaptureFixture
         cli.main(["predict", "run", "in", "out", f"--memory={size}"])
     assert stopped.value.code == 2
     assert "expected a size such as 8GB or 500MB" in capsys.readouterr().err
+
+
+def test_what_is_written_besides_labels_is_a_setting_which_the_words_may_refine(
+    called: dict[str, Any], tmp_path: Path
+) -> None:
+    folders = [str(tmp_path / name) for name in ("run", "in", "out")]
+    options = ["--overlays", "predict.probabilities=uint8", "--probabilities", "--dicom-seg"]
+    assert cli.main(["predict", *folders, *options]) == 0
+    asked = ["predict.probabilities=true", "predict.dicom_seg=true", "predict.overlays=true"]
+    assert called["overrides"] == [*asked, "predict.probabilities=uint8"]

@@ -115,6 +115,27 @@ def test_several_images_a_case_need_a_manifest_with_their_names(
     assert nifti(tmp_path / "out" / "good.nii.gz").affine.tobytes() == nifti(first).affine.tobytes()
 
 
+def test_several_images_a_case_may_be_told_by_their_numbers(
+    hilum: Hilum, regions: Path, two_channels: Path, tmp_path: Path
+) -> None:
+    """Files as nnU-Net names them give the labels that a manifest gives."""
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    rows = read_csv(two_channels / "cases.csv")[:2]
+    for number, row in enumerate(rows):
+        for channel, column in enumerate(("t1", "t2")):
+            name = f"{row['case_id']}_{channel:04d}.nii.gz"
+            (tmp_path / "in" / ("deep" if number else "") / name).symlink_to(two_channels / row[column])
+    assert hilum("predict", regions, tmp_path / "in", tmp_path / "out").code == 0
+    listed = [
+        {"case_id": row["case_id"], "first": two_channels / row["t1"], "second": two_channels / row["t2"]}
+        for row in rows
+    ]
+    assert hilum("predict", regions, write_csv(tmp_path / "in.csv", listed), tmp_path / "other").code == 0
+    for row in rows:
+        ours, theirs = (tmp_path / name / f"{row['case_id']}.nii.gz" for name in ("out", "other"))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
 def test_a_value_that_no_region_has_is_refused(
     hilum: Hilum, write_config: Callable[..., Path], two_channels: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,12 @@ SOME_FAILED = 3
 USAGE = "hilum predict RUN [RUN ...] INPUT OUTPUT [key=value ...] [options]"
 SETTING = re.compile(r"[A-Za-z_][\w.]*=.*", re.DOTALL)
 """What a setting looks like. A path of this form is written with ./ before it."""
+ON_REQUEST = (
+    ("--probabilities", "predict.probabilities=true", "write the probability of each class as NIfTI, too"),
+    ("--dicom-seg", "predict.dicom_seg=true", "write DICOM segmentation objects of DICOM series, too"),
+    ("--overlays", "predict.overlays=true", "draw each case as a PNG with the outlines of its structures, too"),
+)
+"""Options for what is written besides labels, the setting that each stands for, and what it does."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="most memory to take, such as 8GB: the same as predict.memory_gb=8",
     )
+    for name, setting, what in ON_REQUEST:
+        parser.add_argument(name, action="store_true", help=f"{what}: the same as {setting}")
     parser.add_argument("--redo", action="store_true", help="predict finished cases anew, too")
     parser.add_argument(
         "--check-leakage",
@@ -49,12 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
     from hilum.pipeline.predicting import predict
 
     runs, source, output, overrides = divided(arguments.overrides)
+    asked = [setting for name, setting, _ in ON_REQUEST if getattr(arguments, name.strip("-").replace("-", "_"))]
     limit = [] if arguments.memory is None else [f"predict.memory_gb={arguments.memory:g}"]
     batch = predict(
         runs,
         source,
         output,
-        overrides=[*overrides, *limit],
+        overrides=[*asked, *overrides, *limit],
         weights=arguments.weights,
         shard=arguments.shard,
         check_leakage=arguments.check_leakage,

@@ -86,6 +86,17 @@ def open_dicom(ref: ImageRef) -> Opened:
     return Opened(header, lambda: _voxels(ref, frames if times > 1 else stack.frames, stack, times))
 
 
+def frames_of(ref: ImageRef) -> tuple[Frame, ...]:
+    """The planes of a volume in the order of K, each with its file and its place in the patient.
+
+    Raises DataError as `open_dicom` does, and for an image that does not say where it lies.
+    """
+    frames = [Frame(instance, number, p) for instance in _chosen(ref) for number, p in enumerate(instance.planes)]
+    if any(frame.plane.position is None for frame in frames):
+        raise DataError(f"{ref}: does not say where in the patient it lies (no ImagePositionPatient)")
+    return stacked(ref.path, frames).frames
+
+
 def files_of_series(ref: ImageRef) -> tuple[Path, ...]:
     """The file, or all files of the series in a folder."""
     return (ref.path,) if not ref.path.is_dir() else tuple(sorted(instance.path for instance in _chosen(ref)))

@@ -41,6 +41,9 @@ GZIP_LEVEL = 4
 """Masks compress well at any level; higher ones only cost time. zlib gives the same bytes on every processor, which
 isal does not promise: it reads, zlib writes."""
 
+RIGHT_ANGLE = 1e-4
+"""Axes whose cosine is above this are sheared: a qform, which is a rotation, cannot hold them."""
+
 KINDS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 """A NIfTI file begins with the length of its header."""
 
@@ -75,8 +78,10 @@ def write_mask(values: npt.NDArray[np.integer], like: Path, out: Path) -> None:
     grid = _layout(like, info)[0]
     if values.shape != grid.shape:
         raise DataError(f"{out}: mask of shape {values.shape} does not fit {like} of shape {grid.shape}")
-    dtype = np.dtype(smallest_type(values, (np.uint8, np.int16, np.int32))).newbyteorder(info.endianness)
-    _write(out, _head_like(like, info, dtype, info.get_data_shape()[:3]) + values.astype(dtype).tobytes(order="F"))
+    header = header_like(like, info.get_data_shape()[:3], smallest_type(values, (np.uint8, np.int16, np.int32)))
+    header.structarr["intent_code"] = LABEL_INTENT
+    head = header.binaryblock.ljust(type(header).single_vox_offset, b"\0")
+    _write(out, head + values.astype(header.get_data_dtype()).tobytes(order="F"))
 
 
 def write_image(values: npt.NDArray[np.float32], like: Path, out: Path) -> None:
@@ -89,23 +94,26 @@ def write_image(values: npt.NDArray[np.float32], like: Path, out: Path) -> None:
     if values.shape[1:] != grid.shape:
         raise DataError(f"{out}: image of shape {values.shape[1:]} does not fit {like} of shape {grid.shape}")
     sizes = info.get_data_shape()[:3] if len(values) == 1 else (*grid.shape, 1, len(values))
-    dtype = np.dtype(np.float32).newbyteorder(info.endianness)
-    voxels = np.moveaxis(values, 0, -1).astype(dtype).tobytes(order="F")
-    _write(out, _head_like(like, info, dtype, sizes, intent_code=0) + voxels)
+    header = header_like(like, sizes, np.float32)
+    head = header.binaryblock.ljust(type(header).single_vox_offset, b"\0")
+    _write(out, head + np.moveaxis(values, 0, -1).astype(header.get_data_dtype()).tobytes(order="F"))
 
 
-def _head_like(
-    like: Path, info: Any, dtype: np.dtype[Any], sizes: tuple[int, ...], *, intent_code: int = LABEL_INTENT
-) -> bytes:
-    """The header of `like` with its geometry as it is, for voxels of another type, sizes and meaning, not scaled."""
+def header_like(like: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
+    """A nibabel header with the geometry of the file `like` to the last bit, for voxels of another kind.
+
+    Affine, sform and qform with their codes, voxel sizes, units and byte order are those of `like`; what its header
+    says of the values is left out, and scaling is off.
+    """
+    info, _ = _header(like)
     header = type(info)(_head(like)[: info.template_dtype.itemsize], check=False)
-    header.set_data_dtype(dtype)
-    header.structarr["dim"] = [len(sizes), *sizes, *([1] * (7 - len(sizes)))]
-    for field, value in {**_MASK_FIELDS, "intent_code": intent_code}.items():
+    header.set_data_dtype(np.dtype(dtype).newbyteorder(header.endianness))
+    header.structarr["dim"] = [len(shape), *shape, *([1] * (7 - len(shape)))]
+    for field, value in _NEW_VALUES.items():
         header.structarr[field] = value
     header.structarr["magic"] = type(header).single_magic
     header.structarr["vox_offset"] = type(header).single_vox_offset
-    return bytes(header.binaryblock.ljust(type(header).single_vox_offset, b"\0"))
+    return header
 
 
 def write_volume(
@@ -123,12 +131,18 @@ def write_volume(
     _write(path, image.to_bytes())
 
 
-_MASK_FIELDS: dict[str, Any] = {
+def qform_code(affine: npt.NDArray[np.float64]) -> int:
+    """1 where a qform, which is a rotation, can hold an affine; 0 where its axes are sheared."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return 0 if np.abs(axes.T @ axes - np.eye(3)).max() > RIGHT_ANGLE else 1
+
+
+_NEW_VALUES: dict[str, Any] = {
     "scl_slope": 1.0,
     "scl_inter": 0.0,
     "cal_min": 0.0,
     "cal_max": 0.0,
-    "intent_code": LABEL_INTENT,
+    "intent_code": 0,
     "intent_p1": 0.0,
     "intent_p2": 0.0,
     "intent_p3": 0.0,

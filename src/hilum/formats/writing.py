@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from hilum.volume import Grid
 
-RIGHT_ANGLE = 1e-4
-"""Axes whose cosine is above this are sheared: a qform, which is a rotation, cannot hold them."""
-
 
 def write_mask_like(values: npt.NDArray[np.integer], like: ImageRef | Path, out: Path) -> None:
     """Write label values (I, J, K) to `out` on the grid of the image `like`; the file appears only when complete.
@@ -78,7 +75,6 @@ def _writes(out: Path, suffix: str) -> bool:
 
 def _write_nifti(values: npt.NDArray[np.integer], grid: Grid, out: Path) -> None:
     """Label values in a NIfTI file whose sform is the affine, and its qform too where that is a rotation."""
-    axes = grid.affine[:3, :3] / grid.spacing
-    sheared = np.abs(axes.T @ axes - np.eye(3)).max() > RIGHT_ANGLE
     labels = values.astype(smallest_type(values, (np.uint8, np.int16, np.int32)))
-    nifti.write_volume(out, labels, grid.affine, qform_code=0 if sheared else 1, intent_code=nifti.LABEL_INTENT)
+    code = nifti.qform_code(grid.affine)
+    nifti.write_volume(out, labels, grid.affine, qform_code=code, intent_code=nifti.LABEL_INTENT)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hilum.inference.postprocess.apply import postprocessed
 from hilum.inference.predictor import Predictor
+from hilum.inference.restore import Visit
 from hilum.inference.restoring import restored
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume
@@ -85,12 +86,14 @@ class Ensemble:
         """The mean of the probabilities (num_outputs,), on the CPU."""
         return self.classes_and_disagreement(self.prepared(image))[0]
 
-    def labels_and_disagreement(self, prepared: Sequence[Volume], source: Grid) -> tuple[Volume, float]:
+    def labels_and_disagreement(
+        self, prepared: Sequence[Volume], source: Grid, *, visit: Visit | None = None
+    ) -> tuple[Volume, float]:
         """Label values (1, I, J, K), and 1 minus the mean Dice of pairs of networks: 0 where all say the same.
 
         The mean is over the pairs and over the structures that either of the two sees. Low agreement of samples of a
         network's answer in this sense tells of low Dice with the truth (Roy et al. 2019,
-        doi:10.1016/j.neuroimage.2019.03.042).
+        doi:10.1016/j.neuroimage.2019.03.042). `visit` is given the mean probabilities, some voxels at a time.
         """
         votes: list[npt.NDArray[np.integer]] = []
         voxels = math.prod(source.shape)
@@ -107,6 +110,8 @@ class Ensemble:
                 labels = member.labels(image, source, visit=add, held_bytes=held)
                 votes.append(labels.tensor.flatten().numpy())
             values = np.concatenate([self._decided(total[:, part]) for part in _slabs(voxels)]).reshape(source.shape)
+            for part in _slabs(voxels) if visit is not None else ():
+                visit(torch.arange(part.start, part.stop), total[:, part])
         if self.postprocess:
             values = postprocessed(values, source, steps=self.postprocess, problem=self.problem)
         return Volume(torch.from_numpy(values)[None], source), _unlike_labels(votes, self.problem)

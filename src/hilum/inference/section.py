@@ -10,6 +10,11 @@ from hilum.problem import Problem
 from hilum.settings import Settings
 
 Steps = tuple[PostprocessConfig, ...]
+Stored = Literal["float32", "uint16", "uint8"]
+NOT_DECIDING = frozenset({"memory_gb", "probabilities", "dicom_seg", "overlays"})
+"""Settings that change no label: how much memory is taken, and what is written besides the labels."""
+ON_REQUEST = ("probabilities", "dicom_seg", "overlays")
+"""What may be written of a segmentation besides its labels."""
 
 
 def _as_list(received: Any) -> Any:
@@ -35,6 +40,19 @@ class PredictConfig(Settings):
     """Changes of predicted structures on the image's own grid, in this order. Or auto: after training, those that raise
     the mean Dice of the validation patients and lower that of no class are chosen and kept with the run."""
 
+    probabilities: bool | Stored = False
+    """Whether hilum predict writes the probability of each class too, as one 4-D NIfTI file a case: true for float32;
+    uint16 and uint8 for files of half and a quarter of the size, in steps of 1/65535 and of 1/255."""
+    dicom_seg: bool = False
+    """Whether hilum predict writes the structures of a DICOM input as a DICOM segmentation object too."""
+    overlays: bool = False
+    """Whether hilum predict draws each case too: a PNG of the planes that show most, with the structures' outlines."""
+
+    @property
+    def stored(self) -> Stored | None:
+        """The type of the probabilities that are written; None where they are not."""
+        return "float32" if self.probabilities is True else self.probabilities or None
+
     @property
     def steps(self) -> Steps:
         """The post-processing steps; none where they are yet to be chosen."""
@@ -42,8 +60,9 @@ class PredictConfig(Settings):
 
     def faults(self, problem: Problem) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What does not suit the problem, each with its place in the section."""
-        if self.postprocess and problem.kind != "segmentation":
-            yield ("postprocess",), f"is for segmentation, the task is {problem.kind}: remove it"
+        if problem.kind != "segmentation":
+            given = [name for name in ("postprocess", *ON_REQUEST) if getattr(self, name)]
+            yield from (((name,), f"is for segmentation, the task is {problem.kind}: remove it") for name in given)
             return
         for index, step in enumerate(self.steps):
             yield from ((("postprocess", index), f"{step.kind}: {fault}") for fault in step.faults(problem))

@@ -163,5 +163,47 @@ def test_only_outputs_of_other_images_or_settings_are_stale(output: OutputFolder
     assert known(output).stale_outputs(case, setup="s") == set()
 
 
+def finish_with(output: OutputFolder, case: Case, forms: dict[str, str], *, setup: str = "s") -> Row:
+    """A case with files besides its labels."""
+    row = finish(output, case, setup=setup)
+    for name in forms:
+        file = output.extra(name) / "a.bin"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"{name} {setup}")
+        row |= {name: str(file.relative_to(output.path)), f"{name}_sha256": sha256(f"{name} {setup}")}
+    Journal(output).finish(row, input_of(case), forms)
+    return row
+
+
+def test_files_on_request_are_part_of_what_is_finished(output: OutputFolder, case: Case) -> None:
+    def finished(**wanted: str) -> dict[str, Row]:
+        return known(output).finished([case], output, setup="s", wanted=lambda _: wanted)
+
+    labels = finish(output, case)
+    assert finished() == {"a": labels}
+    assert finished(probabilities="float32") == {}
+    row = finish_with(output, case, {"probabilities": "float32", "overlay": "png"})
+    assert finished(probabilities="float32", overlay="png") == {"a": row}
+    assert finished(probabilities="uint8") == {}  # in another form
+    assert set(finished(overlay="png")["a"]) == {*labels, "overlay", "overlay_sha256"}
+    (output.path / "probabilities" / "a.bin").write_text("other")
+    assert finished(probabilities="float32") == {}
+    assert finished(overlay="png") != {}
+    (output.path / "overlays" / "a.bin").unlink()
+    assert finished(overlay="png") == {}
+    assert finished() == {"a": labels}
+
+
+def test_what_was_made_of_other_settings_and_is_not_made_now_is_stale(output: OutputFolder, case: Case) -> None:
+    finish_with(output, case, {"probabilities": "float32", "overlay": "png"}, setup="before")
+    stale = {("probabilities/a.bin", sha256("probabilities before")), ("overlays/a.bin", sha256("overlay before"))}
+    now: Row = {"output": "a.nii", INPUT: sha256("voxels"), SETUP: "s"}
+    assert known(output).stale_beside(case, now) == stale
+    assert known(output).stale_beside(case, now | {SETUP: "before"}) == set()
+    drawn = now | {"overlay": "overlays/a.bin"}
+    assert known(output).stale_beside(case, drawn) == {("probabilities/a.bin", sha256("probabilities before"))}
+    assert known(output).stale_outputs(case, setup="s") == {*stale, ("a.nii", sha256("labels"))}
+
+
 def test_an_input_is_its_files(case: Case) -> None:
     assert isinstance(input_of(case), Input)

@@ -13,7 +13,7 @@ from hilum.inference.inputs import find_inputs
 from hilum.pipeline.predicting.case import Failure, Work, Written
 from hilum.pipeline.predicting.folder import OutputFolder, alone_in, clear_parts, open_output, writing_to
 from hilum.pipeline.predicting.leakage import compared_with_seen
-from hilum.pipeline.predicting.ledger import Known, known
+from hilum.pipeline.predicting.ledger import Known, known, labels_alone
 from hilum.pipeline.predicting.merge import forget_parts, merge, rows_of
 from hilum.pipeline.predicting.networks import Networks, open_networks, setup_sha256
 from hilum.pipeline.predicting.notes import Mark, Notes
@@ -65,6 +65,7 @@ def predict(  # noqa: PLR0913 (each is an option of the command)
     networks = open_networks(runs, overrides, weights)
     cases = find_inputs(Path(source), networks.first.problem.channels, frames=networks.first.facts["frames"])
     mine = [case for case in cases if launch.shard.takes(case.id)]
+    extras, remarks = networks.extras(cases)
     told = _teller(launch, say)
     compared = compared_with_seen(mine, networks, say=told) if check_leakage else set()
 
@@ -73,11 +74,10 @@ def predict(  # noqa: PLR0913 (each is an option of the command)
 
     runtime = networks.first.experiment.runtime.start(alone=True)
     setup = networks.setup(runtime)
-    work = Work(
-        networks.predictor(runtime), _output(output, source, cases, launch), setup_sha256(setup), networks.of_cases
-    )
+    folder = _output(output, source, cases, launch)
+    work = Work(networks.predictor(runtime), folder, setup_sha256(setup), networks.of_cases, extras)
     with alone_in(work.output) as locked:
-        for note in _notes(networks, launch, mine=len(mine), locked=locked):
+        for note in (*_notes(networks, launch, mine=len(mine), locked=locked), *remarks):
             told(note)
         origin = begin(work.output, facts_of(Path(source), cases, setup), runtime)
         task = Task(work, mine, mark, told, networks.ahead)
@@ -104,7 +104,8 @@ class Task:
         output, setup = self.work.output, self.work.setup
         clear_parts(output, [case.id for case in self.cases])
         before = known(output)
-        finished = {} if redo else before.finished(self.cases, output, setup=setup)
+        wanted = labels_alone if self.work.extras is None else self.work.extras.wanted
+        finished = {} if redo else before.finished(self.cases, output, setup=setup, wanted=wanted)
         if finished:
             self.say(f"{number_of(len(finished), 'case')} finished before; --redo predicts them anew")
         notes = Notes(output, self.cases, mark=self.mark, say=self.say)
@@ -127,7 +128,7 @@ class Task:
 
         def ended(what: Written | Failure) -> None:
             if isinstance(what, Written):
-                notes.finished(what)
+                notes.finished(what, before.stale_beside(what.case, what.row))
             else:
                 notes.failed(what, before.stale_outputs(what.case, setup=self.work.setup))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -27,8 +27,10 @@ from hilum.hardware import out_of_memory
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
 from hilum.inference.restoring import restored
+from hilum.pipeline.predicting.extras import Extras, Labelled
 from hilum.pipeline.predicting.folder import OutputFolder, cannot_write
-from hilum.pipeline.predicting.ledger import INPUT, OUTPUT, SETUP, Input, input_of
+from hilum.pipeline.predicting.ledger import HASH, INPUT, OUTPUT, SETUP, Input, input_of
+from hilum.pipeline.predicting.probabilities import HELD_BYTES, Store
 from hilum.pipeline.predicting.tables import Row
 from hilum.volume import Grid, Volume
 
@@ -79,36 +81,45 @@ class Answered:
     answer: Tensor
     disagreement: float | None
     seconds: float
+    probabilities: Store | None = None
+    """Those of a segmentation, on the grid of its image, where they are to be written."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """A finished case: its row, and what it was made from."""
+    """A finished case: its row, what it was made from, and the forms in which it was written besides its labels."""
 
     case: Case
     made_from: Input
     row: Row
+    forms: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Work:
     """What is done to each case of a batch, by networks with their settings, whose hash is `setup`, into a folder.
 
-    `point` decides the class of a case; without one, the most likely class is told.
+    `point` decides the class of a case; without one, the most likely class is told. `extras` are what is written
+    besides labels.
     """
 
     predictor: Predictor | Ensemble
     output: OutputFolder
     setup: str
     point: OperatingPoint | None = None
+    extras: Extras | None = None
 
     def read(self, case: Case) -> Ready | Failure:
         """The images of a case, prepared; a failure where they cannot be read, or are no images of this kind."""
         return _tried(self._read, case, case, stage="reading")
 
     def ask(self, ready: Ready) -> Answered | Failure:
-        """What the network says; a failure where it cannot take the image, or memory runs out."""
-        return _tried(self._ask, ready, ready.case, stage="predicting")
+        """What the network says; a failure where it cannot take the image, or memory runs out.
+
+        Raises OutputError where probabilities are to be written and the folder has no room for them.
+        """
+        keeps = self.extras is not None and self.extras.settings.stored is not None  # probabilities, in the folder
+        return _tried(self._ask, ready, ready.case, stage="predicting", output=self.output if keeps else None)
 
     def write(self, answered: Answered) -> Written | Failure:
         """The row of a case whose output lies under its name. Raises OutputError where the folder cannot be written."""
@@ -120,6 +131,8 @@ class Work:
             raise DataError("has no image at all")
         made_from = input_of(case)
         _refuse_headers(case)
+        if self.extras is not None:
+            self.extras.refuse_unsuited(case)
         image = self.predictor.read(case.images)
         if self.predictor.problem.dims == 3 and image.grid.shape[2] == 1:
             raise DataError("is a single slice, this network takes volumes")
@@ -134,13 +147,14 @@ class Work:
 
     def _ask(self, ready: Ready) -> Answered:
         start = perf_counter()
-        answer, disagreement = self._answer(ready)
+        store = None if self.extras is None else self.extras.store(ready.grid, self.output)
+        answer, disagreement = self._answer(ready, store)
         seconds = ready.seconds + perf_counter() - start
-        return Answered(ready.case, ready.made_from, ready.grid, answer, disagreement, seconds)
+        return Answered(ready.case, ready.made_from, ready.grid, answer, disagreement, seconds, store)
 
     def _write(self, answered: Answered) -> Written:
         start = perf_counter()
-        case, made = answered.case, {}
+        case, made = answered.case, dict[str, str]()
         row: Row = {"case_id": case.id, "patient_id": case.patient, "status": "done"}
         if self.predictor.may_lack_channels:
             row[MODALITIES] = modalities(case, self.predictor.problem.channels)
@@ -150,22 +164,37 @@ class Work:
             made = self._write_image(case, answered.answer.numpy())
             row["output"] = made["output"]
         else:
-            made = self._write_labels(case, answered.answer.numpy())
-            row |= {"output": made["output"]} | self._sizes(answered)
+            sizes = self._sizes(answered)
+            extras = self._write_extras(answered, sizes)  # before the labels, by which people know a case
+            made = self._write_labels(case, answered.answer.numpy()) | extras
+            row |= {name: made[name] for name in HASH if name in made} | sizes
         if answered.disagreement is not None:
             row[DISAGREEMENT] = answered.disagreement
         row |= {"seconds": round(answered.seconds + perf_counter() - start, 3), INPUT: answered.made_from.sha256}
-        return Written(case, answered.made_from, row | made | {SETUP: self.setup})
+        forms = {} if self.extras is None else self.extras.wanted(case)
+        return Written(case, answered.made_from, row | made | {SETUP: self.setup}, forms)
 
-    def _answer(self, ready: Ready) -> tuple[Tensor, float | None]:
+    def _write_extras(self, answered: Answered, sizes: Row) -> dict[str, str]:
+        """The names and the hashes of the files that a case now has besides its labels."""
+        if self.extras is None:
+            return {}
+        values = answered.answer.numpy()
+        made = Labelled(answered.case, answered.grid, values, answered.probabilities, sizes)
+        return self.extras.write(made, self.output)
+
+    def _answer(self, ready: Ready, store: Store | None) -> tuple[Tensor, float | None]:
         if self.predictor.problem.kind == "restoration":
             return self._restored(ready)
         segments = self.predictor.problem.kind == "segmentation"
         if isinstance(self.predictor, Ensemble):
             if segments:
-                labels, disagreement = self.predictor.labels_and_disagreement(ready.prepared, ready.grid)
+                visit = None if store is None else store.visit
+                labels, disagreement = self.predictor.labels_and_disagreement(ready.prepared, ready.grid, visit=visit)
                 return labels.tensor[0], disagreement
             return self.predictor.classes_and_disagreement(ready.prepared)
+        if segments and store is not None:
+            labels = self.predictor.labels(ready.prepared, ready.grid, visit=store.visit, held_bytes=HELD_BYTES)
+            return labels.tensor[0], None
         if segments:
             return self.predictor.labels(ready.prepared, ready.grid).tensor[0], None
         return self.predictor.classify_prepared([ready.prepared])[0], None

@@ -15,6 +15,10 @@ from hilum.pipeline.predicting.shards import WHOLE, Shard
 
 PART = re.compile(r"\.(.+)\.\d+\.part")
 """What a file is called until it is complete: with its name and the process that writes it."""
+PROBABILITIES, DICOM_SEG, OVERLAY = "probabilities", "dicom_seg", "overlay"
+"""What may be written besides the labels: the columns that name the files."""
+FOLDERS = {PROBABILITIES: "probabilities", DICOM_SEG: "dicom_seg", OVERLAY: "overlays"}
+"""The folders that hold them."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ class OutputFolder:
         """By what the batch was predicted, where and when."""
         return self.tables / "provenance.json"
 
+    def extra(self, name: str) -> Path:
+        """Where files lie that are written besides the labels, by the column that names them."""
+        return self.path / FOLDERS[name]
+
     def of(self, shard: Shard) -> OutputFolder:
         """The same folder, as the process of another part sees it."""
         return OutputFolder(self.path, shard)
@@ -82,7 +90,8 @@ class OutputFolder:
 def open_output(target: Path, source: Path, cases: Sequence[Case], shard: Shard) -> OutputFolder:
     """The folder to write into. Raises DataError where it cannot be made, or where it would hold its own inputs."""
     output = OutputFolder(target, shard)
-    if any(ref.path.resolve().parent == target.resolve() for case in cases for ref in case.files):
+    ours = {target.resolve(), *(output.extra(name).resolve() for name in FOLDERS)}
+    if any(ref.path.resolve().parent in ours for case in cases for ref in case.files):
         raise DataError(f"{target}: holds the images that are to be predicted, choose another folder for the output")
     if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
         raise DataError(f"{target}: lies in the folder of images, where a second run would take outputs for inputs")
@@ -147,10 +156,12 @@ def clear_parts(output: OutputFolder, ids: Collection[str]) -> int:
 
     Other parts may be at work: of theirs nothing is touched. Files of the cases `ids` are ours.
     """
-    ours = set(ids)
+    ours, whole = set(ids), output.shard == WHOLE
     found = [file for file in output.tables.iterdir() if PART.fullmatch(file.name)]
-    if output.shard != WHOLE:
-        found += [file for file in output.path.iterdir() if _case_of(file.name) & ours]
+    for folder in (*([] if whole else [output.path]), *filter(Path.is_dir, map(output.extra, FOLDERS))):
+        found += [
+            file for file in folder.iterdir() if PART.fullmatch(file.name) and (whole or _case_of(file.name) & ours)
+        ]
     for file in found:
         file.unlink(missing_ok=True)
     return len(found)

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,26 @@ from hilum.data.hashes import SETTLED_NS, Hashes, file_sha256
 from hilum.data.parallel import side_by_side
 from hilum.errors import DataError
 from hilum.formats.reading import files_of
-from hilum.pipeline.predicting.folder import OutputFolder
+from hilum.pipeline.predicting.folder import FOLDERS, OutputFolder
 from hilum.pipeline.predicting.tables import Row, append_whole
 
 INPUT, OUTPUT, SETUP = "input_sha256", "output_sha256", "setup_sha256"
 """The columns that say from what, by what and to what a case was predicted."""
 
+HASH = {"output": OUTPUT, **{name: f"{name}_sha256" for name in FOLDERS}}
+"""The columns that name the files of a case, and those that hold the hashes of these."""
+
 Entry = dict[str, Any]
-"""A line of a journal: `begun` or `ended` with a case, or the `row` of one with what its input was."""
+"""A line of a journal: `begun` or `ended` with a case, or the `row` of one with what its input was, and in which forms
+it was written besides its labels."""
+
+Wanted = Callable[[Case], Mapping[str, str]]
+"""What is to be written of a case besides its labels, by column, and in which form."""
+
+
+def labels_alone(case: Case) -> Mapping[str, str]:
+    """Nothing is wanted besides labels."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -51,10 +63,12 @@ class Known:
     entries: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
     unended: Mapping[str, int] = field(default_factory=dict)
 
-    def finished(self, cases: Sequence[Case], output: OutputFolder, *, setup: str) -> dict[str, Row]:
-        """The rows of those cases whose input, weights, settings and output are what they were, by id."""
+    def finished(
+        self, cases: Sequence[Case], output: OutputFolder, *, setup: str, wanted: Wanted = labels_alone
+    ) -> dict[str, Row]:
+        """The rows of those cases whose input, weights, settings and outputs are what they were, by id."""
         begun = [case for case in cases if case.id in self.entries]
-        rows = side_by_side(lambda case: self._row(case, output, setup), begun)
+        rows = side_by_side(lambda case: self._row(case, output, setup, wanted(case)), begun)
         return {str(row["case_id"]): row for row in rows if row is not None}
 
     def stale_outputs(self, case: Case, *, setup: str) -> set[tuple[str, str]]:
@@ -62,20 +76,31 @@ class Known:
 
         None where the images cannot be read, since they may be those of before.
         """
-        rows = [entry["row"] for entry in self.entries.get(case.id, ()) if "output" in entry["row"]]
+        rows = self._rows_with_files(case)
         try:
             content = _content(case) if rows else ""
         except DataError:
             return set()
-        valid = [row for row in rows if (row[INPUT], row[SETUP]) == (content, setup)]
-        return {(row["output"], row[OUTPUT]) for row in rows} - {(row["output"], row[OUTPUT]) for row in valid}
+        return _stale(rows, (content, setup))
 
-    def _row(self, case: Case, output: OutputFolder, setup: str) -> Row | None:
-        """The newest row of a case that still holds."""
+    def stale_beside(self, case: Case, row: Row) -> set[tuple[str, str]]:
+        """The same for a case that is finished anew, less the files that it has now."""
+        now = {row[name] for name in HASH if name in row}
+        found = _stale(self._rows_with_files(case), (row[INPUT], row[SETUP]))
+        return {(name, sha256) for name, sha256 in found if name not in now}
+
+    def _rows_with_files(self, case: Case) -> list[Row]:
+        return [entry["row"] for entry in self.entries.get(case.id, ()) if "output" in entry["row"]]
+
+    def _row(self, case: Case, output: OutputFolder, setup: str, wanted: Mapping[str, str]) -> Row | None:
+        """The newest row of a case that still holds, without files that are not asked for now."""
         for entry in reversed(self.entries[case.id]):
             row: Row = entry["row"]
-            if row[SETUP] == setup and _same_input(case, entry) and _same_output(row, output.path):
-                return row | {"patient_id": case.patient}
+            formed = wanted.items() <= entry.get("forms", {}).items()
+            if row[SETUP] == setup and formed and _same_input(case, entry):
+                kept = _without(row, set(FOLDERS) - set(wanted))
+                if _same_outputs(kept, output.path):
+                    return kept | {"patient_id": case.patient}
         return None
 
 
@@ -97,10 +122,10 @@ class Journal:
         """Note that a case is no longer in hand, and not finished: it failed, or the batch was asked to stop."""
         self._add({"ended": case_id})
 
-    def finish(self, row: Row, made_from: Input) -> None:
-        """Note that a case is finished."""
+    def finish(self, row: Row, made_from: Input, forms: Mapping[str, str] | None = None) -> None:
+        """Note that a case is finished, and in which forms it was written besides its labels."""
         state = made_from.state if made_from.settled else ""
-        self._add({"row": row, "state": state, "missing": made_from.missing})
+        self._add({"row": row, "state": state, "missing": made_from.missing} | ({"forms": forms} if forms else {}))
 
     def _add(self, entry: Mapping[str, Any]) -> None:
         with self._lock:
@@ -157,13 +182,27 @@ def _same_input(case: Case, entry: Entry) -> bool:
         return False
 
 
-def _same_output(row: Row, folder: Path) -> bool:
-    if "output" not in row:
-        return True
+def _same_outputs(row: Row, folder: Path) -> bool:
+    """Whether every file of a row is as it was written."""
     try:
-        return file_sha256(folder / str(row["output"])) == row[OUTPUT]
+        return all(file_sha256(folder / str(row[name])) == row[HASH[name]] for name in HASH if name in row)
     except DataError:
         return False
+
+
+def _without(row: Row, names: Collection[str]) -> Row:
+    """A row without these files and their hashes."""
+    gone = {*names, *(HASH[name] for name in names)}
+    return {column: cell for column, cell in row.items() if column not in gone}
+
+
+def _stale(rows: Iterable[Row], now: tuple[str | float, str | float]) -> set[tuple[str, str]]:
+    """Name and hash of the files of rows that were made of another input or by another setup, and of no valid row."""
+    stale, valid = set(), set()
+    for row in rows:
+        files = {(str(row[name]), str(row[HASH[name]])) for name in HASH if name in row}
+        (valid if (row[INPUT], row[SETUP]) == now else stale).update(files)
+    return stale - valid
 
 
 def _entries(files: Iterable[Path]) -> Iterable[Entry]:

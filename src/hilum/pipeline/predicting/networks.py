@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from hilum import __version__
+from hilum.case import Case
 from hilum.data.store import CODE, surroundings
 from hilum.errors import ConfigError
 from hilum.evaluation.decision import OperatingPoint
 from hilum.hardware import usable_cores
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
+from hilum.inference.section import NOT_DECIDING, ON_REQUEST
 from hilum.pipeline.by_patient import patients_of
+from hilum.pipeline.predicting.extras import Extras, extras_of
 from hilum.pipeline.restore import Restored, restore
 from hilum.run import Run, open_run
 from hilum.runtime import Runtime
@@ -72,6 +75,16 @@ class Networks:
             return patients_of(rows, self.first)
         alone = replace(self.first.decision, of_patients=None)
         return patients_of(rows, replace(self.first, decision=alone))
+
+    def extras(self, cases: Sequence[Case]) -> tuple[Extras | None, tuple[str, ...]]:
+        """What is written of the cases besides labels, as the first run or the command says, and notes about it."""
+        settings = self.first.experiment.predict
+        if not any(getattr(settings, name) for name in ON_REQUEST):
+            return None, ()
+        names = "+".join(run.folder.name for run in self.runs)
+        weights = [one.weights_sha256 for one in self.restored]
+        digest = weights[0] if len(weights) == 1 else hashlib.sha256(" ".join(weights).encode()).hexdigest()
+        return extras_of(settings, self.first.problem, cases, run=names, weights_sha256=digest)
 
     @property
     def ahead(self) -> int:
@@ -191,5 +204,5 @@ def _member(run: Run, one: Restored) -> dict[str, Any]:
         "temperature": one.decision.temperature,
         "scales": [list(scale) for scale in one.problem.scales],
         "operating_point": None if point is None else {"positive": point.positive, "threshold": point.threshold.value},
-        "predict": one.experiment.predict.model_dump(mode="json", exclude={"memory_gb"}),
+        "predict": one.experiment.predict.model_dump(mode="json", exclude=set(NOT_DECIDING)),
     }

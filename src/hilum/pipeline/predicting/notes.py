@@ -49,10 +49,15 @@ class Notes:
         with writing_to(self._output):
             self._journal.begin(case)
 
-    def finished(self, written: Written) -> None:
-        """The output of a case is in place: first the journal knows it, then the table that people read."""
+    def finished(self, written: Written, stale: Iterable[tuple[str, str]] = ()) -> None:
+        """The outputs of a case are in place: first the journal knows it, then the table that people read.
+
+        What was made of its id before and is not made now goes: files of this name and hash.
+        """
         with writing_to(self._output):
-            self._journal.finish(written.row, written.made_from)
+            for name, sha256 in stale:
+                _remove_own(self._output.path / name, sha256)
+            self._journal.finish(written.row, written.made_from, written.forms)
             self.results.add(written.row | self._mark(written.case))
         self._ended(written.case, f"{written.row['seconds']:.1f}s  done")
 

@@ -1,0 +1,97 @@
+"""The probabilities of one image on its own grid: kept in a file while they are found, then written as NIfTI."""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from hilum.case import ImageRef
+from hilum.formats.nifti_channels import Channels, write_channels
+from hilum.inference.section import Stored
+from hilum.problem import Problem
+
+HELD_BYTES = 2**26
+"""Memory that a store takes, however large the image is: of what is written into it, or read back."""
+
+
+class Store:
+    """Probabilities (C, I, J, K) in a temporary file, which vanishes with the object or the process.
+
+    They come by `visit`, some voxels at a time. Where none come, nothing was seen: the background is certain. Raises
+    OSError where the folder has no room for them.
+    """
+
+    def __init__(self, problem: Problem, shape: tuple[int, int, int], *, stored: Stored, folder: Path) -> None:
+        self._problem, self._shape, self._most = problem, shape, _most(stored)
+        self._dtype = np.dtype(stored)
+        voxels = int(np.prod(shape))
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Written, not skipped: a disk that turns out to be full under a mapped file kills the process.
+            for channel in range(problem.num_outputs):
+                outside = self._most if problem.exclusive and channel == 0 else 0
+                _fill(file, np.array(outside, self._dtype), voxels)
+            file.flush()
+            self._mapped = mmap.mmap(file.fileno(), 0)
+        self._values = np.frombuffer(self._mapped, self._dtype).reshape(problem.num_outputs, voxels)
+        self._touched_bytes = 0
+
+    def visit(self, voxels: Tensor, probabilities: Tensor) -> None:
+        """Take the probabilities (C, n) of voxels (n,), which are flat indices of the image's grid."""
+        places = voxels.cpu().numpy()
+        for own, values in zip(self._values, probabilities.cpu().numpy(), strict=True):
+            own[places] = self._coded(values)
+        self._touched_bytes += self._dtype.itemsize * probabilities.numel()
+        if self._touched_bytes > HELD_BYTES:
+            self._let_go()
+
+    def write(self, like: ImageRef, out: Path) -> None:
+        """Write them to `out` on the grid of the image `like`. Raises OSError where that cannot be written."""
+        channels = Channels(self._problem.classes, self._dtype, step=1 / self._most)
+        write_channels(self._slabs(), channels, like=like, out=out)
+
+    def _coded(self, values: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        """As they are stored, to the nearest step."""
+        values = values.clip(0, 1)  # sums of an ensemble may be rounded to somewhat more than 1
+        return values if self._dtype.kind == "f" else np.rint(values * self._most).astype(self._dtype)
+
+    def _slabs(self) -> Iterator[npt.NDArray[Any]]:
+        """Slabs (I, J, k) along K, channel after channel, as NIfTI has its voxels."""
+        width, height, depth = self._shape
+        thick = max(1, HELD_BYTES // 2 // (width * height * self._dtype.itemsize))
+        rows = max(1, HELD_BYTES // 2 // (height * depth * self._dtype.itemsize))
+        for channel in self._values:
+            volume = channel.reshape(self._shape)
+            for first in range(0, depth, thick):
+                slab = np.empty((width, height, min(thick, depth - first)), self._dtype, order="F")
+                for row in range(0, width, rows):  # a slab goes across the whole file: let go of each part at once
+                    slab[row : row + rows] = volume[row : row + rows, :, first : first + thick]
+                    self._let_go()
+                yield slab
+
+    def _let_go(self) -> None:
+        """Leave what was touched to the file, so that it does not count as memory of this process."""
+        self._touched_bytes = 0
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _most(stored: Stored) -> float:
+    """What stands for a probability of 1."""
+    return 1.0 if stored == "float32" else float(np.iinfo(stored).max)
+
+
+def _fill(file: Any, value: npt.NDArray[Any], count: int) -> None:
+    """Write a number so many times."""
+    piece = np.full(min(count, HELD_BYTES // 4 // value.itemsize), value).tobytes()
+    whole, rest = divmod(count * value.itemsize, len(piece))
+    for _ in range(whole):
+        file.write(piece)
+    file.write(piece[:rest])
