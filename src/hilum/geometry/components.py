@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     Mask = npt.NDArray[np.bool_]
 
+PART_VOXELS = 2**22
+"""Voxels that are counted at a time."""
+
 
 def components(mask: Mask) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """The number of each voxel's component (same shape, 0 outside), and the voxels of each component, from 1 on.
@@ -21,7 +24,8 @@ def components(mask: Mask) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]
     """
     numbers = np.zeros(mask.shape, dtype=np.int32)
     count = ndimage.label(mask, structure=np.ones((3,) * mask.ndim, dtype=bool), output=numbers)
-    return numbers, np.bincount(numbers.ravel(), minlength=count + 1)[1:]
+    parts = np.array_split(numbers.ravel(), numbers.size // PART_VOXELS + 1)  # bincount makes 64-bit copies
+    return numbers, np.sum([np.bincount(part, minlength=count + 1) for part in parts], axis=0)[1:]
 
 
 def largest_component(mask: Mask) -> Mask:
