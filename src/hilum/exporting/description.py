@@ -39,6 +39,8 @@ def refuse_unknown(predictor: Predictor) -> None:
     ]
     if predictor.temperature != 1:
         unknown.append("decide.calibrate (export with decide.calibrate=false: raw probabilities)")
+    if predictor.air is not None:
+        unknown.append("predict.skip_air (export with predict.skip_air=false)")
     if predictor.slice_pool is not None:
         unknown.append("decide.slices (export with decide.slices=mean)")
     if unknown:

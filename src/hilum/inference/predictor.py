@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from hilum.data.modalities import with_missing
 from hilum.errors import ConfigError, DataError
-from hilum.formats.reading import read_image
 from hilum.inference.air import Air, background
 from hilum.inference.axes import coarsest_axis
 from hilum.inference.blending import Block, Network, blend
+from hilum.inference.images import read_channels
 from hilum.inference.lattice import Triple, lattices
 from hilum.inference.memory import BYTES, PROCESS_BYTES, Divide, Needs, Plan, network_bytes, planned, undivided
 from hilum.inference.postprocess.apply import postprocessed
@@ -94,17 +94,7 @@ class Predictor:
 
         Raises DataError where it has other channels than the network takes, or lacks one that the network needs.
         """
-        there = [index for index, ref in enumerate(refs) if ref is not None]
-        if not there:
-            raise DataError("has no image at all")
-        if len(there) < len(refs) and not self.may_lack_channels:
-            lacking = ", ".join(name for index, name in enumerate(self.problem.channels) if index not in there)
-            raise DataError(f"lacks {lacking}, and the network was trained without data.missing: it needs all channels")
-        image = read_image([ref for ref in refs if ref is not None])
-        image = Volume(with_missing(image.tensor, there, len(refs)), image.grid)
-        if len(image.tensor) != self.problem.num_channels:
-            raise DataError(f"has {len(image.tensor)} channels, the network takes {self.problem.num_channels}")
-        return image
+        return read_channels(refs, self.problem, may_lack_channels=self.may_lack_channels)
 
     def segment(self, image: Volume, *, visit: Visit | None = None) -> Volume:
         """Label values (1, I, J, K) on the grid of `image`, in the smallest integer type, on the CPU.

@@ -35,6 +35,14 @@ def preparation_bytes(headers: Sequence[Header], steps: Sequence[PrepareConfig])
     return PROCESS_BYTES + PART_BYTES + max(needed)
 
 
+def prepared_grid(grid: Grid, steps: Sequence[PrepareConfig]) -> Grid | None:
+    """The grid of an image after these steps; None where only its voxels tell."""
+    after: Grid | None = grid
+    for step in steps:
+        after = None if after is None else step.grid_after(after)
+    return after
+
+
 def _reading_bytes(headers: Sequence[Header]) -> int:
     """The images read so far, and the next one as it is stored; several are then put together as another copy."""
     voxels = [header.channels * header.frames * math.prod(header.grid.shape) for header in headers]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -25,13 +25,15 @@ from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.hardware import out_of_memory
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
+from hilum.inference.review.flags import DISAGREEMENT
+from hilum.inference.review.numbers import Numbers, confidence_numbers, label_numbers
+from hilum.pipeline.predicting.budget import Budget
 from hilum.pipeline.predicting.folder import OutputFolder, cannot_write
 from hilum.pipeline.predicting.ledger import INPUT, OUTPUT, SETUP, Input, input_of
+from hilum.pipeline.predicting.review import Review
 from hilum.pipeline.predicting.tables import Row
 from hilum.volume import Grid, Volume
 
-DISAGREEMENT = "disagreement"
-"""The column that says how much the networks of an ensemble differ."""
 COLLAPSED_VOXELS, WHOLE_VOXELS = 2, 16
 """An image of more than 16 voxels along an axis of which at most 2 are left along each has a wrong voxel size."""
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
@@ -58,13 +60,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Ready:
-    """A case whose images are read and prepared; `prepared` is what the network, or each of several, takes."""
+    """A case whose images are read and prepared; `prepared` is what the network, or each of several, takes.
+
+    `numbers` are those of the images, for review.
+    """
 
     case: Case
     made_from: Input
     grid: Grid
     prepared: Any
     seconds: float
+    numbers: Numbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Answered:
     answer: Tensor
     disagreement: float | None
     seconds: float
+    numbers: Numbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,13 +99,16 @@ class Written:
 class Work:
     """What is done to each case of a batch, by networks with their settings, whose hash is `setup`, into a folder.
 
-    `point` decides the class of a case; without one, the most likely class is told.
+    `point` decides the class of a case; without one, the most likely class is told. `review` says what is measured for
+    flags, `budget` what a case is estimated to take of a limit of memory.
     """
 
     predictor: Predictor | Ensemble
     output: OutputFolder
     setup: str
     point: OperatingPoint | None = None
+    review: Review | None = None
+    budget: Budget | None = None
 
     def read(self, case: Case) -> Ready | Failure:
         """The images of a case, prepared; a failure where they cannot be read, or are no images of this kind."""
@@ -118,21 +128,25 @@ class Work:
             raise DataError("has no image at all")
         made_from = input_of(case)
         _refuse_headers(case)
-        image = self.predictor.read(case.images)
-        if self.predictor.problem.dims == 3 and image.grid.shape[2] == 1:
+        if self.budget is not None:
+            self.budget.foretell(case)
+        held = [self.predictor.read(case.images)]
+        grid = held[0].grid
+        if self.predictor.problem.dims == 3 and grid.shape[2] == 1:
             raise DataError("is a single slice, this network takes volumes")
-        prepared = self.predictor.prepared(image)
+        prepared = self.predictor.prepared(held.pop())  # which alone has the image now, and lets go of it
         for volume in prepared if isinstance(prepared, tuple) else (prepared,):
-            _refuse_collapsed(image.grid, volume)
+            _refuse_collapsed(grid, volume)
+        numbers = {} if self.review is None else self.review.of_image(grid, prepared)
         if made_from.changed(case):
             raise DataError("its files changed while they were read: try again once they are whole")
-        return Ready(case, made_from, image.grid, prepared, perf_counter() - start)
+        return Ready(case, made_from, grid, prepared, perf_counter() - start, numbers)
 
     def _ask(self, ready: Ready) -> Answered:
         start = perf_counter()
-        answer, disagreement = self._answer(ready)
+        answer, disagreement, sure = self._answer(ready)
         seconds = ready.seconds + perf_counter() - start
-        return Answered(ready.case, ready.made_from, ready.grid, answer, disagreement, seconds)
+        return Answered(ready.case, ready.made_from, ready.grid, answer, disagreement, seconds, sure | ready.numbers)
 
     def _write(self, answered: Answered) -> Written:
         start = perf_counter()
@@ -145,21 +159,27 @@ class Work:
         else:
             made = self._write_labels(case, answered.answer.numpy())
             row |= {"output": made["output"]} | self._sizes(answered)
+        row |= answered.numbers
         if answered.disagreement is not None:
             row[DISAGREEMENT] = answered.disagreement
         row |= {"seconds": round(answered.seconds + perf_counter() - start, 3), INPUT: answered.made_from.sha256}
         return Written(case, answered.made_from, row | made | {SETUP: self.setup})
 
-    def _answer(self, ready: Ready) -> tuple[Tensor, float | None]:
-        segments = self.predictor.problem.kind == "segmentation"
-        if isinstance(self.predictor, Ensemble):
-            if segments:
-                labels, disagreement = self.predictor.labels_and_disagreement(ready.prepared, ready.grid)
-                return labels.tensor[0], disagreement
-            return self.predictor.classes_and_disagreement(ready.prepared)
-        if segments:
-            return self.predictor.labels(ready.prepared, ready.grid).tensor[0], None
-        return self.predictor.classify_prepared([ready.prepared])[0], None
+    def _answer(self, ready: Ready) -> tuple[Tensor, float | None, Numbers]:
+        """Labels or probabilities, the disagreement of several networks, and for review how sure they are."""
+        predictor, review, disagreement = self.predictor, self.review, None
+        if predictor.problem.kind == "classification":
+            if isinstance(predictor, Ensemble):
+                answer, disagreement = predictor.classes_and_disagreement(ready.prepared)
+            else:
+                answer = predictor.classify_prepared([ready.prepared])[0]
+            return answer, disagreement, {} if review is None else confidence_numbers({None: float(answer.max())})
+        watchers = [] if review is None else review.watchers(predictor)
+        if isinstance(predictor, Ensemble):
+            labels, disagreement = predictor.labels_and_disagreement(ready.prepared, ready.grid, sureness=watchers)
+        else:
+            labels = predictor.labels(ready.prepared, ready.grid, sureness=next(iter(watchers), None))
+        return labels.tensor[0], disagreement, {} if review is None else review.of_watchers(watchers, predictor)
 
     def _write_labels(self, case: Case, values: npt.NDArray[np.integer]) -> dict[str, str]:
         """The name and the hash of the file that now holds the labels of a case."""
@@ -175,12 +195,10 @@ class Work:
         return decided(row, self.point, classes)
 
     def _sizes(self, answered: Answered) -> Row:
-        """The size of each structure, in ml where the image has voxel sizes."""
-        problem = self.predictor.problem
-        inside = problem.membership(answered.answer.numpy()).reshape(len(problem.foreground), -1).sum(1)
-        voxel_ml = abs(float(np.linalg.det(answered.grid.affine[:3, :3]))) / 1000
-        unit, size = ("ml", voxel_ml) if answered.grid.unit == "mm" else ("pixels", 1.0)
-        return {f"{name}_{unit}": float(count * size) for name, count in zip(problem.foreground, inside, strict=True)}
+        """The size of each structure, in ml where the image has voxel sizes, and for review the parts of some."""
+        labels = answered.answer.numpy()
+        sizes = label_numbers(labels, answered.grid, self.predictor.problem)
+        return sizes if self.review is None else sizes | self.review.of_labels(labels)
 
 
 def _tried(
