@@ -210,7 +210,9 @@ class Predictor:
             return self._logits(images.squeeze(2 + flat)).unsqueeze(2 + flat)
 
         said = background(self.problem.num_outputs, exclusive=self.problem.exclusive)
-        network = Network(logits, self.problem.probabilities, views, plan.batch_size, is_air=self.air, air=said)
+        network = Network(
+            logits, self.problem.probabilities, views=views, batch_size=plan.batch_size, is_air=self.air, air=said
+        )
         image = prepared.tensor.to(self.device, torch.float32)
         with self._evaluating():
             blend(network, image, plan.lattices, take=self._after_tempering(take), margins=margins)

@@ -111,7 +111,8 @@ class Flagging:
                     continue
                 value, (low, high) = float(row[f"{name}_{axis}"]), self._by_factors(spread)
                 if not low <= value <= high:
-                    yield Flag(flag, f"{words} of {value:g} {unit} from {WAYS[axis]}, {_range(spread, unit)}")
+                    along = f"from {WAYS[axis]}" if known else f"along {axis}"
+                    yield Flag(flag, f"{words} of {_told(value)} {unit} {along}, {_range(spread, unit)}")
 
     def _orientation(self, row: Row) -> Iterator[Flag]:
         seen, received = self.fingerprint.directions, row.get(DIRECTIONS)
@@ -133,7 +134,7 @@ class Flagging:
                 low, high = spread.by_differences(spread=self.settings.spread, pad=pad)
                 value = float(row[intensity_column(channel, percent)])
                 if not low <= value <= high:
-                    what = f"{channel}: after preparation {percent} % of the voxels are below {value:.3g}"
+                    what = f"{channel}: after preparation {percent} % of the voxels are below {_told(value)}"
                     yield Flag("intensity", f"{what}, {_range(spread)}")
                     break  # one reason a channel is enough
 
@@ -148,7 +149,7 @@ class Flagging:
             if value == 0 and spread.zeros == 0:
                 yield Flag("volume", f"{name}: nothing found, every training case has it ({_range(spread, unit)})")
             elif value > 0 and not low <= value <= high:
-                yield Flag("volume", f"{name}: {value:.3g} {unit}, {_range(spread, unit)}")
+                yield Flag("volume", f"{name}: {_told(value)} {unit}, {_range(spread, unit)}")
 
     def _parts(self, row: Row) -> Iterator[Flag]:
         for name in sorted(self.singles, key=self._structures.index):
@@ -191,7 +192,11 @@ def _showing(parts: Spread) -> int:
 
 
 def _range(spread: Spread, unit: str = "") -> str:
-    return f"in training {spread.least:.3g} to {spread.most:.3g} {unit}".rstrip()
+    return f"in training {_told(spread.least)} to {_told(spread.most)} {unit}".rstrip()
+
+
+def _told(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _listed(directions: frozenset[str]) -> str:
