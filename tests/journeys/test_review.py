@@ -1,8 +1,7 @@
-"""Review flags from training to the table: what is planted is flagged, what is like training is not, and why is said."""
+"""Review flags from training to the table: what is planted is flagged and said, what is like training is not."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +122,7 @@ def test_windows_of_air_are_passed_over_and_structures_stay(
     assert not labels[1][:, :, -16:].any(), "what is passed over is background"
 
 
-def test_passing_over_windows_needs_windows(own_run: Path) -> None:
-    shutil.rmtree(own_run / "checkpoints")
-    experiment = load(own_run / "config.yaml", ["predict.skip_air=true", "data.patch=null"])
+def test_passing_over_windows_needs_windows(trained: Path) -> None:
+    experiment = load(trained / "config.yaml", ["predict.skip_air=true", "data.patch=null"])
     faults = dict(training_faults(experiment, experiment.provisional_problem(), num_val=9))
     assert "without data.patch there are none" in faults["predict", "skip_air"]
