@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hilum.geometry.components import components
+from hilum.geometry.components import components, voxels_of
 from hilum.geometry.surfaces import enclosing_box, label_boxes
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def part_numbers(labels: npt.NDArray[np.integer], problem: Problem, names: Colle
     boxes = label_boxes(labels, sorted({value for group in groups.values() for value in group}))
     numbers: Numbers = {}
     for name, group in groups.items():
-        inside = np.isin(labels[enclosing_box([boxes[value] for value in group])], group)
+        inside = voxels_of(labels[enclosing_box([boxes[value] for value in group])], group)
         flat = inside.reshape([size for size in inside.shape if size > 1] or [-1])
         sizes = components(flat)[1] if flat.any() else np.zeros(0, dtype=np.int64)
         numbers[parts_column(name)] = int((sizes >= PART_SHARE * sizes.sum()).sum()) if len(sizes) else 0
