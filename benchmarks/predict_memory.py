@@ -130,7 +130,7 @@ def review_of(predictor: Any) -> Any:
     from hilum.pipeline.predicting.review import Review
 
     single = {parts_column(name): 1 for name in predictor.problem.foreground}
-    return Review(Flagging(Fingerprint.of([single]), ReviewConfig(), predictor.problem))
+    return Review((Flagging(Fingerprint.of([single]), ReviewConfig(), predictor.problem),))
 
 
 def peak_gb() -> float:

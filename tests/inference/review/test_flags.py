@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hilum.inference.review.fingerprint import Fingerprint, Spread, spreads_of
-from hilum.inference.review.flags import FLAGS, Flagging, flag_counts, told_flags
+from hilum.inference.review.flags import FLAGS, Flagging, flag_counts, shared_flags, told_flags
 from hilum.inference.review.numbers import Numbers
 from hilum.inference.review.section import ReviewConfig
 from hilum.problem import Problem
@@ -143,11 +143,16 @@ def test_a_fingerprint_comes_back_from_its_json() -> None:
 
 
 def test_an_ensemble_accepts_what_one_of_its_trainings_had() -> None:
-    small, large = ([{**row, "extent_x": size} for row in training()] for size in (200.0, 400.0))
-    joined = Fingerprint.of(small).joined(Fingerprint.of(large))
-    found = Flagging(joined, ReviewConfig(), PROBLEM)
-    assert [named(found, extent_x=size) for size in (150.0, 200.0, 300.0, 400.0, 500.0)][1:4] == [[], [], []]
-    assert joined.cases == 80
+    small, large = (
+        Flagging(Fingerprint.of([{**row, "extent_x": size} for row in training()]), ReviewConfig(), PROBLEM)
+        for size in (200.0, 400.0)
+    )
+    found = {size: shared_flags([small, large], {**USUAL, "extent_x": size}) for size in (200.0, 300.0, 400.0)}
+    assert {size: [flag.name for flag in flags] for size, flags in found.items()} == {
+        200.0: [],
+        300.0: ["field of view"],
+        400.0: [],
+    }
 
 
 def test_counts_are_told_in_the_order_of_the_flags() -> None:

@@ -34,18 +34,6 @@ class Spread:
         least, lower, upper, most = np.quantile(taken, (0, 0.25, 0.75, 1)).tolist()
         return cls(least, lower, upper, most, len(found), int((found == 0).sum()), int((found == 1).sum()))
 
-    def joined(self, other: Spread) -> Spread:
-        """What two trainings had together: the wider one on each side."""
-        return Spread(
-            min(self.least, other.least),
-            min(self.lower, other.lower),
-            max(self.upper, other.upper),
-            max(self.most, other.most),
-            self.cases + other.cases,
-            self.zeros + other.zeros,
-            self.ones + other.ones,
-        )
-
     def by_factors(self, *, spread: float, margin: float) -> tuple[float, float]:
         """The accepted range of a positive number, whose quartiles lie some factor apart."""
         factor = (self.upper / self.lower) ** spread if self.lower > 0 else 1.0
@@ -98,15 +86,6 @@ class Fingerprint:
             "confidence": {name: asdict(spread) for name, spread in self.surest.items()},
         }
 
-    def joined(self, other: Fingerprint) -> Fingerprint:
-        """What the networks of an ensemble had in training together."""
-        return Fingerprint(
-            self.cases + other.cases,
-            _joined(self.spreads, other.spreads),
-            self.directions | other.directions,
-            _joined(self.surest, other.surest),
-        )
-
 
 def spreads_of(numbers: Sequence[Numbers]) -> dict[str, Spread]:
     """The spread of every column over the cases that have it; of the size of a structure, over those that show it."""
@@ -115,8 +94,3 @@ def spreads_of(numbers: Sequence[Numbers]) -> dict[str, Spread]:
         name: Spread.of([float(row[name]) for row in numbers if name in row], present=name.endswith(SIZES))
         for name in columns
     }
-
-
-def _joined(one: Mapping[str, Spread], other: Mapping[str, Spread]) -> dict[str, Spread]:
-    shared = {name: one[name].joined(other[name]) for name in one if name in other}
-    return {**one, **other, **shared}

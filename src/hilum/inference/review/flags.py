@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hilum.errors import number_of
@@ -172,6 +172,13 @@ class Flagging:
             yield Flag(
                 "disagreement", f"the networks disagree by {value:.2f}, accepted are {self.settings.disagreement:g}"
             )
+
+
+def shared_flags(trainings: Sequence[Flagging], row: Row) -> list[Flag]:
+    """The flags that all of the trainings of an ensemble raise, as the first one tells them: one is enough to accept."""
+    found = [training.flags(row) for training in trainings]
+    names = set.intersection(*({flag.name for flag in flags} for flags in found))
+    return [flag for flag in found[0] if flag.name in names]
 
 
 def flag_counts(flags: Iterable[Collection[str]]) -> dict[str, int]:

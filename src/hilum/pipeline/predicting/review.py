@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.review.fingerprint import Fingerprint
-from hilum.inference.review.flags import Flagging, flag_counts, told_flags
+from hilum.inference.review.flags import Flagging, flag_counts, shared_flags, told_flags
 from hilum.inference.review.numbers import Numbers, confidence_numbers, image_numbers, part_numbers
 from hilum.inference.review.sureness import Sureness, mean_sureness
 from hilum.pipeline.predicting.tables import Row
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from hilum.inference.predictor import Predictor
     from hilum.pipeline.restore import Restored
+    from hilum.problem import Problem
     from hilum.run import Run
 
 FLAGS_COLUMN, REASONS_COLUMN = "flags", "flag_reasons"
@@ -32,28 +32,33 @@ LEADING = ("case_id", "patient_id", "status")
 
 @dataclass(frozen=True)
 class Review:
-    """The flags of a batch by one network or by an ensemble, which takes what all of its trainings had together."""
+    """The flags of a batch by one network, or by an ensemble, of whose trainings each has its own."""
 
-    flagging: Flagging
+    trainings: tuple[Flagging, ...]
 
     def of_image(self, source: Grid, prepared: Volume | Sequence[Volume]) -> Numbers:
         """The numbers of an image; where networks take it prepared differently, as the first one does."""
         first = prepared if isinstance(prepared, Volume) else prepared[0]
-        return image_numbers(source, first, self.flagging.problem.channels)
+        return image_numbers(source, first, self.problem.channels)
 
     def of_labels(self, labels: npt.NDArray[np.integer]) -> Numbers:
         """The parts of those structures that had one in training: of the others there is nothing to say."""
-        return part_numbers(labels, self.flagging.problem, self.flagging.singles)
+        return part_numbers(labels, self.problem, self.singles)
+
+    @property
+    def problem(self) -> Problem:
+        """What is predicted."""
+        return self.trainings[0].problem
 
     @property
     def singles(self) -> frozenset[str]:
         """The structures whose parts are counted."""
-        return self.flagging.singles
+        return frozenset[str]().union(*(training.singles for training in self.trainings))
 
     def watchers(self, predictor: Predictor | Ensemble) -> list[Sureness]:
         """What gathers how sure each network is of structures."""
         count = len(predictor.members) if isinstance(predictor, Ensemble) else 1
-        return [Sureness(self.flagging.problem) for _ in range(count)]
+        return [Sureness(self.problem) for _ in range(count)]
 
     def of_watchers(self, watchers: Sequence[Sureness], predictor: Predictor | Ensemble) -> Numbers:
         """How sure the network, or the mean of several, is of the structures that it found."""
@@ -62,7 +67,7 @@ class Review:
 
     def flagged(self, row: Row) -> Row:
         """A row with its flags and the reasons for them, by its numbers and today's settings."""
-        flags = self.flagging.flags(row)
+        flags = shared_flags(self.trainings, row)
         told: Row = {
             FLAGS_COLUMN: SEPARATOR.join(dict.fromkeys(flag.name for flag in flags)),
             REASONS_COLUMN: SEPARATOR.join(flag.reason for flag in flags),
@@ -82,7 +87,7 @@ def review_of(runs: Sequence[Run], restored: Sequence[Restored]) -> tuple[Review
     settings = restored[0].experiment.predict.review
     if settings is None:
         return None, ()
-    found, notes = [], []
+    trainings, notes = [], []
     for run, one in zip(runs, restored, strict=True):
         record = run.read_json(run.fingerprint)
         if "training" not in record:
@@ -95,9 +100,8 @@ def review_of(runs: Sequence[Run], restored: Sequence[Restored]) -> tuple[Review
         elif settings.confidence == "auto":
             fingerprint = replace(fingerprint, surest={})
             notes.append(f"review flags: none for low confidence, of which no validation case of {run.folder} tells")
-        found.append(fingerprint)
-    joined = reduce(Fingerprint.joined, found)
-    return Review(Flagging(joined, settings, restored[0].problem)), tuple(notes)
+        trainings.append(Flagging(fingerprint, settings, one.problem))
+    return Review(tuple(trainings)), tuple(notes)
 
 
 def _validation(share: Mapping[str, Any]) -> str:
