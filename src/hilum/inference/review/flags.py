@@ -175,7 +175,7 @@ class Flagging:
 
 
 def shared_flags(trainings: Sequence[Flagging], row: Row) -> list[Flag]:
-    """The flags that all of the trainings of an ensemble raise, as the first one tells them: one is enough to accept."""
+    """The flags that all trainings of an ensemble raise, in the words of the first: one is enough to accept a case."""
     found = [training.flags(row) for training in trainings]
     names = set.intersection(*({flag.name for flag in flags} for flags in found))
     return [flag for flag in found[0] if flag.name in names]
