@@ -51,10 +51,8 @@ def test_the_estimate_of_both_stages_is_said(case: Case) -> None:
     plan = made.plan(prepared.grid, margins=(True, True, True), held_bytes=40 * 42 * 44)
     needed = gigabytes(preparation_bytes([read_header(case.files[0])], STEPS))
     assert plan.num_bytes is not None
-    assert said == [
-        f"scan: estimated {needed} GB to read and prepare, {gigabytes(plan.num_bytes)} GB to predict "
-        f"({plan.num_windows} windows), of 1 GB"
-    ]
+    predicting = f"{gigabytes(plan.num_bytes)} GB to predict ({plan.num_windows} windows)"
+    assert said == [f"scan: estimated {needed} GB to read and prepare, {predicting}, of 1 GB"]
 
 
 def test_an_image_that_is_too_large_is_refused_before_it_is_read(case: Case) -> None:
