@@ -7,7 +7,8 @@ weights in windows of 96 x 96 x 96 with overlap 0.5, from file to file. Each con
 peak of memory is what the system says of it when it has ended:
 
 - bare: the network on as many windows, and nothing else: what cannot be saved
-- hilum: within the budget, and again without one
+- hilum: within the budget, and again without one; all that `hilum predict` does to a case, from its file to its row
+- hilum, keeping memory: the same budget, with what tensors free kept in the process as training does it
 - whole: hilum's windows with all probabilities in memory, as a whole interpolated onto the scan's grid and decided; its
   labels are compared with those within the budget
 - monai: MONAI's sliding window, then the same way back by torch's interpolation and argmax
@@ -32,6 +33,8 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+
+from hilum.hardware import keep_freed_memory, peak_memory_bytes
 
 WINDOW = (96, 96, 96)
 OVERLAP = 0.5
@@ -83,27 +86,58 @@ def prepared_scan(file: Path, predictor: Any) -> tuple[Any, Any]:
     return predictor.prepared(image), image.grid
 
 
-def work_hilum(file: Path, out: Path, classes: int, memory_gb: float | None) -> dict[str, float]:
-    """Labels within the budget, from file to file."""
-    from hilum.case import ImageRef
-    from hilum.formats.writing import write_mask_like
+def work_hilum(file: Path, out: Path, classes: int, memory_gb: float | None, *, keep: bool = False) -> dict[str, float]:
+    """Labels within the budget, from file to file, with the flags of a run that was trained on such a scan."""
+    from hilum.case import Case, ImageRef
+    from hilum.pipeline.predicting.budget import budget_of
+    from hilum.pipeline.predicting.case import Answered, Ready, Work, Written
+    from hilum.pipeline.predicting.folder import OutputFolder
 
-    start = perf_counter()
-    predictor = predictor_of(classes, memory_gb)
-    prepared, grid = prepared_scan(file, predictor)
-    ready, before = perf_counter(), process_time()
-    labels = predictor.labels(prepared, grid).tensor[0].numpy()
-    done, cores = perf_counter(), process_time() - before
-    write_mask_like(labels, ImageRef(file), out)
-    plan = predictor.plan(prepared.grid, margins=(True, True, True), held_bytes=labels.nbytes)
+    if keep:
+        keep_freed_memory()
+    start, predictor = perf_counter(), predictor_of(classes, memory_gb)
+    out.mkdir()
+    told: list[str] = []
+    budget = budget_of(predictor, told.append)
+    work = Work(predictor, OutputFolder(out), "setup", review=review_of(predictor), budget=budget)
+    ready = work.read(Case("scan", "somebody", (ImageRef(file),)))
+    assert isinstance(ready, Ready), ready
+    read_s, read_gb, before = perf_counter(), peak_gb(), process_time()
+    answered = work.ask(ready)
+    assert isinstance(answered, Answered), answered
+    done_s, cores_s, asked_gb = perf_counter(), process_time() - before, peak_gb()
+    del ready
+    written = work.write(answered)
+    assert isinstance(written, Written), written
+    print("\n".join(told), file=sys.stderr)
     return {
-        "prepare": ready - start,
-        "predict": done - ready,
-        "cores": cores,
-        "write": perf_counter() - done,
-        "windows": plan.num_windows,
-        "estimated_gb": (plan.num_bytes or 0) / 2**30,
+        "prepare": read_s - start,
+        "predict": done_s - read_s,
+        "cores": cores_s,
+        "write": perf_counter() - done_s,
+        "after_reading_gb": read_gb,
+        "after_predicting_gb": asked_gb,
+        "after_writing_gb": peak_gb(),
     }
+
+
+def review_of(predictor: Any) -> Any:
+    """The flags of a training whose scans show every structure in one part, so that the parts of all are counted."""
+    from hilum.inference.review.fingerprint import Fingerprint
+    from hilum.inference.review.flags import Flagging
+    from hilum.inference.review.numbers import parts_column
+    from hilum.inference.review.section import ReviewConfig
+    from hilum.pipeline.predicting.review import Review
+
+    single = {parts_column(name): 1 for name in predictor.problem.foreground}
+    return Review((Flagging(Fingerprint.of([single]), ReviewConfig(), predictor.problem),))
+
+
+def peak_gb() -> float:
+    """The most memory of this process so far, in GB of 2^30 bytes."""
+    import torch
+
+    return peak_memory_bytes(torch.device("cpu")) / 2**30
 
 
 def work_bare(file: Path, out: Path, classes: int, memory_gb: float | None) -> dict[str, float]:
@@ -167,6 +201,7 @@ def work_monai(file: Path, out: Path, classes: int, memory_gb: float | None) -> 
 WORK: dict[str, Callable[[Path, Path, int, float | None], dict[str, float]]] = {
     "bare": work_bare,
     "hilum": work_hilum,
+    "hilum, keeping memory": lambda file, out, classes, gb: work_hilum(file, out, classes, gb, keep=True),
     "hilum, no budget": lambda file, out, classes, _: work_hilum(file, out, classes, None),
     "whole": work_whole,
     "monai": work_monai,
@@ -189,9 +224,11 @@ def measured(name: str, file: Path, out: Path, options: argparse.Namespace) -> d
 
 
 def labels_of(file: Path) -> Any:
-    """Label values that a contender wrote."""
+    """Label values that a contender wrote: into a file, or into the folder of a batch."""
     import nibabel as nib
 
+    if file.is_dir():
+        file = next(file.glob("scan.nii*"))
     if file.suffix == ".npy":
         return np.load(file)
     return np.asarray(nib.load(file).dataobj)  # type: ignore[attr-defined]
@@ -225,7 +262,7 @@ def main() -> int:
         files: dict[str, Path] = {}
         for name in options.only:
             files[name] = Path(folder) / (
-                name.replace(", ", "-").replace(" ", "-") + (".nii" if "hilum" in name else ".npy")
+                name.replace(", ", "-").replace(" ", "-") + ("" if "hilum" in name else ".npy")
             )
             found = measured(name, scan, files[name], options)
             seconds[name] = found["cores"]

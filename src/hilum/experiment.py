@@ -172,8 +172,8 @@ def diagnose(file: Path | str, overrides: Sequence[str] = ()) -> Reading[Experim
     reading.faults += [
         document.fault(reading.original(location), message) for location, message in _checked(experiment, reading)
     ]
-    plugins = tuple(document.file.parent / plugin for plugin in experiment.plugins)
-    reading.model = experiment.model_copy(update={"plugins": plugins})
+    found = tuple(document.file.parent / plugin for plugin in experiment.plugins)
+    reading.model = experiment.model_copy(update={"plugins": found})
     return reading
 
 
@@ -204,9 +204,8 @@ def cohort_faults(experiment: Experiment, *, divide: bool = True) -> tuple[Cohor
         if isinstance(error, DataError) and error.findings:
             raise
         return None, [(("data", "source"), line) for line in str(error).splitlines()]
-    faults: list[tuple[Location, str]] = [
-        (("data", "missing"), message) for message in missing_faults(cohort, experiment.data.missing)
-    ]
+    lacking = missing_faults(cohort, experiment.data.missing)
+    faults: list[tuple[Location, str]] = [(("data", "missing"), message) for message in lacking]
     faults += [(("data", where), message) for where, message in pair_faults(cohort, experiment.data, problem)]
     faults += [(("task", where), message) for where, message in label_faults(cohort, problem)]
     faults += experiment.evaluate.faults(cohort)
@@ -247,15 +246,12 @@ def _checked(experiment: Experiment, reading: Reading[Experiment]) -> Found:
 def _patch_faults(experiment: Experiment, problem: Problem) -> Found:
     patch, dims = experiment.data.patch, experiment.data.dims
     if patch is not None and not problem.dense:
-        message = "a classifier looks at whole images: use {kind: resize, size: [...]} in data.prepare"
-        yield ("data", "patch"), message
+        yield ("data", "patch"), "a classifier looks at whole images: use {kind: resize, size: [...]} in data.prepare"
     if patch is not None and problem.kind == "segmentation" and isinstance(patch.classes, dict):
         yield from ((("data", "patch", "classes"), fault) for fault in unknown_structures(patch.classes, problem))
     if patch is not None and dims not in (None, len(patch.size)):
-        yield (
-            ("data", "patch", "size"),
-            f"received {len(patch.size)} numbers, expected {dims}, since data.dims is {dims}",
-        )
+        message = f"received {len(patch.size)} numbers, expected {dims}, since data.dims is {dims}"
+        yield ("data", "patch", "size"), message
 
 
 def _network_faults(experiment: Experiment, problem: Problem) -> Found:

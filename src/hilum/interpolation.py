@@ -26,6 +26,8 @@ GAUSSIAN_TRUNCATE = 4.0
 """The anti-aliasing kernel ends after this many standard deviations."""
 SLAB_POINTS = 2**21
 """Oblique resampling works on slabs of this many points, which bounds its memory."""
+PART_NUMBERS = 2**22
+"""Values that are summed up together along an axis, which bounds what lies beside the result: 16 MiB of float32."""
 
 
 def sample_aligned(
@@ -37,7 +39,12 @@ def sample_aligned(
     outside: Outside,
 ) -> Tensor:
     """Values on a grid whose axes run along those of `tensor`: one axis after the other, most shrunk first."""
+    flipped = [axis for axis in range(3) if _runs_backwards(tensor.shape[axis + 1], shape[axis], axis, index_map)]
+    if flipped:  # one copy, however many axes
+        tensor = tensor.flip([axis + 1 for axis in flipped])
     for axis in sorted(range(3), key=lambda axis: shape[axis] / tensor.shape[axis + 1]):
+        if axis in flipped:
+            continue
         size = tensor.shape[axis + 1]
         points = index_map[axis, axis] * np.arange(shape[axis]) + index_map[axis, 3]
         taken = points if mode == "linear" else np.floor(points + 0.5 - TIE_VOXELS)
@@ -64,14 +71,37 @@ def sample_axis(tensor: Tensor, axis: int, positions: Affine, sigma: float) -> T
     clamped = positions.clip(0, last)
     lower = np.floor(clamped).astype(np.int64)
     above = clamped - lower
-    shape = [-1 if dim == axis else 1 for dim in range(tensor.ndim)]
-    result: Tensor | None = None
+    terms = []
     for offset in range(-radius, radius + 2):
         weight = (1 - above) * gaussian[offset + radius + 1] + above * gaussian[offset + radius]
-        picked = tensor.index_select(axis, _on(tensor, (lower + offset).clip(0, last)))
-        factor = _on(tensor, weight).to(tensor.dtype).view(shape)
-        result = picked.mul_(factor) if result is None else result.addcmul_(picked, factor)
-    return result if result is not None else tensor
+        factor = _on(tensor, weight).to(tensor.dtype).view([-1 if dim == axis else 1 for dim in range(tensor.ndim)])
+        terms.append((_on(tensor, (lower + offset).clip(0, last)), factor))
+    return _weighted_sums(tensor, axis, terms)
+
+
+def _runs_backwards(size: int, wanted: int, axis: int, index_map: Affine) -> bool:
+    """Whether all voxels along an axis are wanted in the opposite order, and nothing else."""
+    points = index_map[axis, axis] * np.arange(wanted) + index_map[axis, 3]
+    return size == wanted > 1 and bool(np.abs(points - np.arange(size)[::-1]).max() < ALIGNED_TOLERANCE_VOXELS)
+
+
+def _weighted_sums(tensor: Tensor, axis: int, terms: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """The sum of some slices of a tensor along an axis, each times its factor; some rows across it after the other."""
+    sizes = list(tensor.shape)
+    sizes[axis] = len(terms[0][0])
+    result = tensor.new_empty(sizes)
+    across = next(dim for dim in (1, 2) if dim != axis)
+    depth = max(1, PART_NUMBERS * sizes[across] // max(1, result.numel()))
+    for start in range(0, sizes[across], depth):
+        count = min(depth, sizes[across] - start)
+        rows, part = tensor.narrow(across, start, count), result.narrow(across, start, count)
+        for number, (index, factor) in enumerate(terms):
+            picked = rows.index_select(axis, index)
+            if number == 0:
+                torch.mul(picked, factor, out=part)
+            else:
+                part.addcmul_(picked, factor)
+    return result
 
 
 def sample_oblique(

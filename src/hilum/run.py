@@ -80,6 +80,11 @@ class Run:
         return self.folder / "calibration.json"
 
     @property
+    def fingerprint(self) -> Path:
+        """What the training part was like, and how sure the network is of the validation part."""
+        return self.folder / "fingerprint.json"
+
+    @property
     def patients(self) -> Path:
         """One row a patient of a classification, made from the rows of the patient's cases."""
         return self.folder / "patients.csv"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hilum.geometry.components import components, components_from, filled, largest_component
+from hilum.geometry import components as module
+from hilum.geometry.components import components, components_from, filled, largest_component, voxels_of
 
 Mask = npt.NDArray[np.bool_]
 MASKS = st.one_of(
@@ -78,3 +79,14 @@ def test_holes_are_what_a_flood_from_outside_does_not_reach(mask: Mask) -> None:
 def test_nothing_has_no_components(shape: tuple[int, ...]) -> None:
     numbers, sizes = components(np.zeros(shape, dtype=bool))
     assert (numbers.shape, len(sizes)) == (shape, 0)
+
+
+@pytest.mark.parametrize("part_voxels", [1, 7, 1000])
+def test_large_masks_are_looked_at_in_parts(part_voxels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.random.default_rng(3).integers(0, 5, (7, 6, 5))
+    expected = np.isin(labels, [1, 4])
+    numbers, sizes = components(expected)
+    monkeypatch.setattr(module, "PART_VOXELS", part_voxels)
+    assert np.array_equal(voxels_of(labels, [1, 4]), expected)
+    assert components(expected)[1].tolist() == sizes.tolist() == np.bincount(numbers.ravel())[1:].tolist()
+    assert not voxels_of(labels[:0], [1]).size

@@ -195,9 +195,9 @@ def test_a_batch_that_is_stopped_keeps_what_it_has(
 ) -> None:
     labels = Predictor.labels
 
-    def stopped(self: Predictor, prepared: Volume, source: Grid) -> Volume:
+    def stopped(self: Predictor, prepared: Volume, source: Grid, **more: Any) -> Volume:
         os.kill(os.getpid(), signal.SIGTERM)
-        return labels(self, prepared, source)
+        return labels(self, prepared, source, **more)
 
     monkeypatch.setattr(Predictor, "labels", stopped)
     out = cohort_of_inputs.parent / "out"

@@ -5,7 +5,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from hilum.prepare import zscore
 from hilum.prepare.base import PrepareConfig
+from hilum.prepare.dataset_zscore import ChannelRange, DatasetZscoreConfig
 from hilum.prepare.percentiles import PercentilesConfig
 from hilum.prepare.window import WindowConfig
 from hilum.prepare.zscore import ZscoreConfig
@@ -29,6 +31,33 @@ def test_zscore_gives_each_channel_mean_0_and_std_1() -> None:
     assert moved.tensor.dtype == torch.float32
     assert label is None
     assert moved.grid == image.grid
+
+
+@pytest.mark.parametrize("nonzero", [False, True])
+def test_zscore_of_a_large_volume_is_computed_in_parts_to_the_same_bits(
+    nonzero: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = two_channels()
+    image.tensor[:, :2] = 0
+    at_once = ZscoreConfig(nonzero=nonzero).apply(image, None)[0].tensor
+    monkeypatch.setattr(zscore, "PART_VOXELS", 50)
+    assert torch.equal(ZscoreConfig(nonzero=nonzero).apply(image, None)[0].tensor, at_once)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        ZscoreConfig(),
+        PercentilesConfig(),
+        WindowConfig(low=0, high=900),
+        DatasetZscoreConfig(fitted=tuple(ChannelRange(low=0, high=40, mean=9, std=3) for _ in range(2))),
+    ],
+)
+def test_an_image_that_is_changed_stays_as_it_was(step: PrepareConfig) -> None:
+    image = two_channels()
+    before = image.tensor.clone()
+    step.apply(image, None)
+    assert torch.equal(image.tensor, before)
 
 
 def test_zscore_of_nonzero_voxels_leaves_zeros() -> None:

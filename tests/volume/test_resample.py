@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from hilum import interpolation
 from hilum.errors import DataError
 from hilum.volume import Grid, Volume, resample
 
@@ -137,3 +138,13 @@ def test_slabs_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pixels_and_millimetres_do_not_mix() -> None:
     with pytest.raises(DataError, match="a volume in mm onto a grid in pixel"):
         resample(ramp(GRID), Grid((4, 4, 4), np.eye(4), "pixel"))
+
+
+@pytest.mark.parametrize("spacing", [(5.0, 1.7, 1.1), (1.0, 0.5, 2.0)])
+def test_large_volumes_are_resampled_in_parts_to_the_same_bits(
+    spacing: tuple[float, float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = Volume(torch.rand(2, *GRID.shape, generator=torch.manual_seed(1)), GRID)
+    at_once = resample(volume, GRID.respaced(spacing)).tensor
+    monkeypatch.setattr(interpolation, "PART_NUMBERS", 100)
+    assert torch.equal(resample(volume, GRID.respaced(spacing)).tensor, at_once)

@@ -78,6 +78,15 @@ class Fit:
         inside, seen = np.array(counts, dtype=np.int64).sum(axis=0)
         return loss.fitted_to(inside, seen, problem)
 
+    def of_each(self, doing: str, work: Callable[[Case, Store], Found], *, settings: str) -> list[Found]:
+        """What `work` makes of each case with the store, in the order of their ids; it has to be what JSON can hold.
+
+        `settings` names all that it depends on besides the cases and their preparation, its code too.
+        """
+        return self._remembered(
+            self.store, f"{doing} {settings}", lambda: self._all(doing, lambda case: work(case, self.store))
+        )
+
     def _fitted_step(self, before: Sequence[PrepareConfig], step: PrepareConfig) -> PrepareConfig:
         """The step fitted to cases that have passed the steps before it."""
         store = Store(self.store.folder, self.store.problem, (*before, step), hashes=self.store.hashes)

@@ -37,6 +37,8 @@ def refuse_unknown(predictor: Predictor) -> None:
     unknown += [
         f"predict.postprocess '{step.kind}'" for step in predictor.postprocess if step.kind not in POSTPROCESS_KINDS
     ]
+    if predictor.air is not None:
+        unknown.append("predict.skip_air (export with predict.skip_air=false)")
     if unknown:
         known = ", ".join((*PREPARE_KINDS, *POSTPROCESS_KINDS))
         raise ConfigError(f"{', '.join(unknown)}: cannot be exported; the runner does {known}")

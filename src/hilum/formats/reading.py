@@ -27,6 +27,8 @@ FORMATS: tuple[Format, ...] = (
     *(nifti.FORMAT, metaimage.FORMAT, nrrd.FORMAT, dicom.FORMAT, png.FORMAT, tiff.FORMAT, npy.FORMAT, npz.FORMAT),
 )
 
+PART_VOXELS = 2**22
+"""Voxels that are looked at together, so that it takes no memory of the size of a large volume."""
 ROUNDING = 1e-3
 """Masks stored as floats may miss a whole number by this much (0.99999997 has been met)."""
 
@@ -47,8 +49,9 @@ def read(ref: ImageRef, *, frames_as_channels: bool = False) -> Volume:
         raise DataError([several_frames(ref, header)])
     with _all_errors_named(ref), np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: refused below
         array = opened.voxels().astype(np.float32, order="C")
-    if not np.isfinite(array).all():
-        count = int(array.size - np.isfinite(array).sum())
+    finite = sum(int(np.isfinite(part).sum()) for part in np.array_split(array.ravel(), array.size // PART_VOXELS + 1))
+    if finite < array.size:
+        count = array.size - finite
         found = f"{count} of {array.size} voxels NaN or infinite"
         raise DataError([Finding("error", "not finite", file=str(ref), received=found, fix="replace them first")])
     return Volume(torch.from_numpy(array), header.grid)

@@ -51,6 +51,10 @@ class Network:
     """Mirrored views of each window, of which the mean is taken; the empty one is the window itself."""
     batch_size: int = 1
     """Windows, each view counted, that pass the network together."""
+    is_air: Callable[[Tensor], bool] | None = None
+    """Whether what a window (C, i, j, k) shows of the image is air: the network is not asked, it is background."""
+    air: Tensor | None = None
+    """What is said of air instead, where there is such a test: probabilities (num_outputs,)."""
 
 
 def blend(
@@ -73,26 +77,55 @@ def blend(
     for lattice in lattices:
         sums = _Sums(lattice, network, image.device, margins=margins)
         turns = ((*visit, view) for visit in lattice.visits() for view in network.views)
-        while batch := list(itertools.islice(turns, network.batch_size)):
-            windows = _cut(image, lattice, [(window, view) for window, _, view in batch])
-            logits = network.logits(windows)
-            for (window, group, view), one in zip(batch, logits, strict=True):
-                sums.add(window, view, one)
-                if group is not None and view == network.views[-1]:
-                    take(sums.finished(group))
-            del windows, logits, one  # the next batch must not find this one in memory
+        while batch := list(_batch(turns, image, lattice, network)):
+            asked = [(turn.window, turn.view) for turn in batch if not turn.air]
+            logits = iter(network.logits(_cut(image, lattice, asked)) if asked else ())
+            for turn in batch:
+                if turn.air:
+                    sums.add_air(turn.window)
+                else:
+                    sums.add(turn.window, turn.view, next(logits))
+                if turn.group is not None and turn.view == network.views[-1]:
+                    take(sums.finished(turn.group))
+            del logits  # the next batch must not find this one in memory
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A window in one view, the group that it completes where it is the last, and whether it shows air."""
+
+    window: Triple
+    group: Triple | None
+    view: View
+    air: bool
+
+
+def _batch(
+    turns: Iterator[tuple[Triple, Triple | None, View]], image: Tensor, lattice: Lattice, network: Network
+) -> Iterator[_Turn]:
+    """Turns until the network has a whole batch to see, with those of air among them in their places."""
+    to_see = 0
+    while to_see < network.batch_size and (turn := next(turns, None)) is not None:
+        air = network.is_air is not None and network.is_air(_shown(image, lattice, turn[0])[0])
+        to_see += not air
+        yield _Turn(*turn, air)
+
+
+def _shown(image: Tensor, lattice: Lattice, window: Triple) -> tuple[Tensor, list[slice]]:
+    """What a window shows of an image (C, I, J, K), and where in the window that lies: what is beyond is padding."""
+    inside, place = [], []
+    for axis, number, size in zip(lattice.axes, window, image.shape[1:], strict=True):
+        start = axis.starts[number]
+        inside.append(slice(max(start, 0), min(start + axis.window, size)))
+        place.append(slice(inside[-1].start - start, inside[-1].stop - start))
+    return image[:, inside[0], inside[1], inside[2]], place
 
 
 def _cut(image: Tensor, lattice: Lattice, turns: Sequence[tuple[Triple, View]]) -> Tensor:
     """Windows (B, C, *window) of an image, mirrored as asked."""
     batch = image.new_empty((len(turns), len(image), *(axis.window for axis in lattice.axes)))
     for filled, (window, view) in zip(batch, turns, strict=True):
-        inside, place = [], []
-        for axis, number, size in zip(lattice.axes, window, image.shape[1:], strict=True):
-            start = axis.starts[number]
-            inside.append(slice(max(start, 0), min(start + axis.window, size)))
-            place.append(slice(inside[-1].start - start, inside[-1].stop - start))
-        seen = image[:, inside[0], inside[1], inside[2]]
+        seen, place = _shown(image, lattice, window)
         if seen.shape != filled.shape:
             filled[:] = PADDING
             filled[image[:, 0, 0, 0].isnan()] = torch.nan  # a missing channel is missing around the image too
@@ -132,6 +165,16 @@ class _Sums:
             ):
                 cell = self._cell((cell_i, cell_j, cell_k), len(logits))
                 cell[:, own_i, own_j, own_k] += part[:, seen_i, seen_j, seen_k]
+
+    def add_air(self, window: Triple) -> None:
+        """Add what is said of air instead of asking the network about a window in one view."""
+        assert self.network.air is not None, "there is a test for air"
+        pieces = (axis.pieces[n] for axis, n in zip(self.lattice.axes, window, strict=True))
+        for (cell_i, own_i, seen_i), (cell_j, own_j, seen_j), (cell_k, own_k, seen_k) in itertools.product(*pieces):
+            cell = self._cell((cell_i, cell_j, cell_k), len(self.network.air))
+            for output, probability in enumerate(self.network.air.tolist()):
+                if probability:
+                    cell[output, own_i, own_j, own_k] += probability * self.weights[seen_i, seen_j, seen_k]
 
     def finished(self, group: Triple) -> Block:
         """The probabilities of the voxels that a group of windows finishes; their sums are forgotten."""

@@ -20,6 +20,7 @@ from hilum.inference.postprocess.apply import postprocessed
 from hilum.inference.predictor import Predictor
 from hilum.inference.restore import Visit
 from hilum.inference.restoring import restored
+from hilum.inference.review.sureness import Sureness
 from hilum.problem import Problem
 from hilum.volume import Grid, Volume
 
@@ -87,19 +88,26 @@ class Ensemble:
         return self.classes_and_disagreement(self.prepared(image))[0]
 
     def labels_and_disagreement(
-        self, prepared: Sequence[Volume], source: Grid, *, visit: Visit | None = None
+        self,
+        prepared: Sequence[Volume],
+        source: Grid,
+        *,
+        visit: Visit | None = None,
+        sureness: Sequence[Sureness | None] = (),
     ) -> tuple[Volume, float]:
         """Label values (1, I, J, K), and 1 minus the mean Dice of pairs of networks: 0 where all say the same.
 
         The mean is over the pairs and over the structures that either of the two sees. Low agreement of samples of a
         network's answer in this sense tells of low Dice with the truth (Roy et al. 2019,
-        doi:10.1016/j.neuroimage.2019.03.042). `visit` is given the mean probabilities, some voxels at a time.
+        doi:10.1016/j.neuroimage.2019.03.042). `visit` is given the mean probabilities, some voxels at a time;
+        `sureness` has one for each network, where it is to be measured.
         """
+        watching = sureness or (None,) * len(self.members)
         votes: list[npt.NDArray[np.integer]] = []
         voxels = math.prod(source.shape)
         with _zeros((self.problem.num_outputs, voxels), most_bytes=self._most_bytes) as (total, own_bytes):
             held_bytes = own_bytes + sum(volume.tensor.nbytes for volume in {id(one): one for one in prepared}.values())
-            for member, share, image in zip(self.members, self.shares, prepared, strict=True):
+            for member, share, image, sure in zip(self.members, self.shares, prepared, watching, strict=True):
 
                 def add(where: Tensor, probabilities: Tensor, share: float = share) -> None:
                     total[:, where.cpu()] += share * probabilities.cpu()
@@ -107,7 +115,7 @@ class Ensemble:
                 held = (
                     held_bytes - image.tensor.nbytes + sum(vote.nbytes for vote in votes) + self._others_bytes(member)
                 )
-                labels = member.labels(image, source, visit=add, held_bytes=held)
+                labels = member.labels(image, source, visit=add, sureness=sure, held_bytes=held)
                 votes.append(labels.tensor.flatten().numpy())
             values = np.concatenate([self._decided(total[:, part]) for part in _slabs(voxels)]).reshape(source.shape)
             for part in _slabs(voxels) if visit is not None else ():

@@ -82,9 +82,9 @@ def planned(divide: Divide, needs: Needs, *, batch_size: int, most_bytes: int) -
             size = next(n for n in range(batch_size, 0, -1) if needs.num_bytes(lattices, n) <= most_bytes)
             return Plan(tuple(lattices), size, needs.num_bytes(lattices, size))
     raise DataError(
-        f"needs {_gb(min(least))} GB of memory at least, and predict.memory_gb allows {_gb(most_bytes)}: "
-        f"{_gb(needs.fixed)} for the program, the image and its labels, {_gb(needs.window)} for one window in the "
-        "network, the rest for windows that overlap; raise predict.memory_gb, or lower predict.overlap"
+        f"needs {gigabytes(min(least))} GB of memory at least, and predict.memory_gb allows {gigabytes(most_bytes)}: "
+        f"{gigabytes(needs.fixed)} for the program, the image and its labels, {gigabytes(needs.window)} for one window "
+        "in the network, the rest for windows that overlap; raise predict.memory_gb, or lower predict.overlap"
     )
 
 
@@ -158,5 +158,6 @@ class _Live(TorchDispatchMode):
         return result
 
 
-def _gb(num_bytes: int) -> str:
+def gigabytes(num_bytes: int) -> str:
+    """A size in GB of 2^30 bytes, rounded up to hundredths."""
     return f"{math.ceil(num_bytes / 2**30 * 100) / 100:g}"

@@ -14,13 +14,15 @@ from torch import Tensor, nn
 
 from hilum.data.modalities import with_missing
 from hilum.errors import ConfigError, DataError
-from hilum.formats.reading import read_image
+from hilum.inference.air import Air, background
 from hilum.inference.axes import coarsest_axis
 from hilum.inference.blending import Block, Network, blend
+from hilum.inference.images import read_channels
 from hilum.inference.lattice import Triple, lattices
 from hilum.inference.memory import BYTES, PROCESS_BYTES, Divide, Needs, Plan, network_bytes, planned, undivided
 from hilum.inference.postprocess.apply import postprocessed
 from hilum.inference.restore import SourceLabels, Visit
+from hilum.inference.review.sureness import Sureness
 from hilum.inference.windows import all_starts, pad_to
 from hilum.layers.temperature import temper_volume, tempered
 from hilum.problem import Problem
@@ -71,6 +73,8 @@ class Predictor:
     """Class probabilities (C,) of a volume from those of its slices (S, C); None: their mean."""
     temperature: float = 1.0
     """What all logits are divided by, after mirrored views, windows and slices were put together."""
+    air: Air | None = None
+    """Which windows of a segmentation the network is not asked about: they are background."""
     device: torch.device = CPU
     """Where the network lies, and where windows are blended."""
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -90,17 +94,7 @@ class Predictor:
 
         Raises DataError where it has other channels than the network takes, or lacks one that the network needs.
         """
-        there = [index for index, ref in enumerate(refs) if ref is not None]
-        if not there:
-            raise DataError("has no image at all")
-        if len(there) < len(refs) and not self.may_lack_channels:
-            lacking = ", ".join(name for index, name in enumerate(self.problem.channels) if index not in there)
-            raise DataError(f"lacks {lacking}, and the network was trained without data.missing: it needs all channels")
-        image = read_image([ref for ref in refs if ref is not None])
-        image = Volume(with_missing(image.tensor, there, len(refs)), image.grid)
-        if len(image.tensor) != self.problem.num_channels:
-            raise DataError(f"has {len(image.tensor)} channels, the network takes {self.problem.num_channels}")
-        return image
+        return read_channels(refs, self.problem, may_lack_channels=self.may_lack_channels)
 
     def segment(self, image: Volume, *, visit: Visit | None = None) -> Volume:
         """Label values (1, I, J, K) on the grid of `image`, in the smallest integer type, on the CPU.
@@ -112,12 +106,21 @@ class Predictor:
         same = prepared.tensor.untyped_storage().data_ptr() == image.tensor.untyped_storage().data_ptr()
         return self.labels(prepared, image.grid, visit=visit, held_bytes=0 if same else image.tensor.nbytes)
 
-    def labels(self, prepared: Volume, source: Grid, *, visit: Visit | None = None, held_bytes: int = 0) -> Volume:
+    def labels(
+        self,
+        prepared: Volume,
+        source: Grid,
+        *,
+        visit: Visit | None = None,
+        sureness: Sureness | None = None,
+        held_bytes: int = 0,
+    ) -> Volume:
         """Label values (1, I, J, K) on the grid `source` from a prepared image, post-processed, on the CPU.
 
-        `held_bytes` is what the caller keeps in memory meanwhile, which counts towards `memory_bytes`.
+        `sureness` is told of all voxels of the prepared grid. `held_bytes` is what the caller keeps in memory
+        meanwhile, which counts towards `memory_bytes`.
         """
-        labels = SourceLabels(prepared.grid, source, self.problem, visit=visit)
+        labels = SourceLabels(prepared.grid, source, self.problem, visit=visit, sureness=sureness)
         held_bytes += labels.labels.nbytes * (LABEL_COPIES if self.postprocess else 1)
         plan = self.plan(prepared.grid, margins=labels.margins, held_bytes=held_bytes)
         self._blend(prepared, plan, labels.take, margins=labels.margins)
@@ -209,7 +212,10 @@ class Predictor:
                 return self._logits(images)
             return self._logits(images.squeeze(2 + flat)).unsqueeze(2 + flat)
 
-        network = Network(logits, self.problem.answers, views=views, batch_size=plan.batch_size)
+        said = background(self.problem.num_outputs, exclusive=self.problem.exclusive)
+        network = Network(
+            logits, self.problem.answers, views=views, batch_size=plan.batch_size, is_air=self.air, air=said
+        )
         image = prepared.tensor.to(self.device, torch.float32)
         with self._evaluating():
             blend(network, image, plan.lattices, take=self._after_tempering(take), margins=margins)

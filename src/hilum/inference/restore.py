@@ -11,6 +11,7 @@ from torch import Tensor
 from hilum.errors import DataError
 from hilum.inference.blending import Block
 from hilum.inference.placing import Placing, Points
+from hilum.inference.review.sureness import Sureness
 from hilum.problem import Problem
 from hilum.volume import Grid
 
@@ -35,11 +36,19 @@ class SourceLabels:
     Outside the field of view nothing was seen: background.
     """
 
-    def __init__(self, prepared: Grid, source: Grid, problem: Problem, *, visit: Visit | None = None) -> None:
+    def __init__(
+        self,
+        prepared: Grid,
+        source: Grid,
+        problem: Problem,
+        *,
+        visit: Visit | None = None,
+        sureness: Sureness | None = None,
+    ) -> None:
         if prepared.unit != source.unit:
             raise DataError(f"probabilities lie on a grid in {prepared.unit}, the image on one in {source.unit}")
         self._placing = Placing(prepared, source)
-        self._problem, self._visit = problem, visit
+        self._problem, self._visit, self._sureness = problem, visit, sureness
         outside = torch.zeros(problem.num_outputs, 1)
         outside[0] = float(problem.exclusive)
         self.labels = problem.decode(outside).expand(source.shape).clone(memory_format=torch.contiguous_format)
@@ -54,6 +63,8 @@ class SourceLabels:
         """Decide the voxels of the image that lie within a block."""
         probabilities = block.values.movedim(3, 0)
         values = self._problem.decode(probabilities)
+        if self._sureness is not None:
+            self._sureness.add(values, block)
         unsure: Tensor | None = None
         if self._visit is None and any(self.margins):
             unsure = ~self._agreed(values, probabilities)

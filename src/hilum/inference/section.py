@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 
 from hilum.inference.postprocess.base import PostprocessConfig
+from hilum.inference.review.section import ReviewConfig
 from hilum.problem import Problem
 from hilum.settings import Settings
 
 Steps = tuple[PostprocessConfig, ...]
 Stored = Literal["float32", "uint16", "uint8"]
-NOT_DECIDING = frozenset({"memory_gb", "probabilities", "dicom_seg", "overlays"})
-"""Settings that change no label: how much memory is taken, and what is written besides the labels."""
+NOT_DECIDING = frozenset({"memory_gb", "review", "probabilities", "dicom_seg", "overlays"})
+"""Settings that change no label: how much memory is taken, what is flagged, and what is written besides the labels."""
 ON_REQUEST = ("probabilities", "dicom_seg", "overlays")
 """What may be written of a segmentation besides its labels."""
 
@@ -33,6 +34,11 @@ class PredictConfig(Settings):
     memory_gb: PositiveFloat | None = None
     """Most memory that predicting a case may take, in GB of 2^30 bytes: of the whole process on a CPU, of the device on
     a GPU. Windows are divided so as to keep to it, and a case that cannot be is refused. Without it, no limit."""
+    skip_air: bool = False
+    """Pass over windows in which nothing is as bright as it is around the structures of the training cases: they are
+    background, and the network is not asked. What that brightness is is found in training (fingerprint.json)."""
+    review: ReviewConfig | None = ReviewConfig()
+    """When a case is flagged for a person to look at; null makes no fingerprint of the training part and no flags."""
     postprocess: Annotated[
         Literal["auto"] | Steps,
         BeforeValidator(_as_list, json_schema_input_type=Literal["auto"] | PostprocessConfig | Steps),
@@ -61,7 +67,7 @@ class PredictConfig(Settings):
     def faults(self, problem: Problem) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What does not suit the problem, each with its place in the section."""
         if problem.kind != "segmentation":
-            given = [name for name in ("postprocess", *ON_REQUEST) if getattr(self, name)]
+            given = [name for name in ("postprocess", "skip_air", *ON_REQUEST) if getattr(self, name)]
             yield from (((name,), f"is for segmentation, the task is {problem.kind}: remove it") for name in given)
             return
         for index, step in enumerate(self.steps):

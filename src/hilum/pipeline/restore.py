@@ -12,6 +12,7 @@ from torch import nn
 from hilum.errors import CheckpointError, ConfigError
 from hilum.evaluation.decision import Decision
 from hilum.experiment import Experiment, load
+from hilum.inference.air import Air
 from hilum.inference.axes import mirrorings
 from hilum.inference.predictor import Predictor
 from hilum.inference.section import PredictConfig
@@ -37,12 +38,13 @@ class Restored:
     weights_sha256: str
     notes: tuple[str, ...] = ()
     decision: Decision = field(default_factory=Decision)
+    air: Air | None = None
 
     def predictor(self, runtime: Runtime) -> Predictor:
         """The network with its preparation, windows and precision."""
         model = runtime.place(self.model)
         made = make_predictor(self.experiment, self.problem, axes=self.axes, model=model, runtime=runtime)
-        return replace(made, temperature=self.decision.temperature)
+        return replace(made, temperature=self.decision.temperature, air=self.air)
 
 
 def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:
@@ -75,7 +77,23 @@ def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:
     experiment, notes = _with_postprocess(experiment, run, weights_sha256)
     decision = decision_of(run, experiment, weights_sha256)
     notes = (*notes, *decision.notes)
-    return Restored(experiment, problem, tuple(facts["axes"]), model.eval(), facts, weights_sha256, notes, decision)
+    air = _air_of(run, experiment) if experiment.predict.skip_air else None
+    axes = tuple(facts["axes"])
+    return Restored(experiment, problem, axes, model.eval(), facts, weights_sha256, notes, decision, air)
+
+
+def _air_of(run: Run, experiment: Experiment) -> Air:
+    """The test for air that was found in the training part. Raises ConfigError where there is none."""
+    thresholds = run.read_json(run.fingerprint).get("air") or ()
+    if any(limit is not None for limit in thresholds):
+        return Air(tuple(thresholds))
+    if thresholds:
+        why = "windows with a structure may be as dark as air in its training part"
+    elif experiment.data.patch is None:
+        why = "it was trained without data.patch, and has no windows"
+    else:
+        why = f"{run.fingerprint} has no test for air (hilum train --resume {run.folder} makes it)"
+    raise ConfigError(f"predict.skip_air: {run.folder} cannot pass over windows: {why}; set predict.skip_air=false")
 
 
 def _with_postprocess(experiment: Experiment, run: Run, weights_sha256: str) -> tuple[Experiment, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from hilum.pipeline.choosing import choose_postprocess
 from hilum.pipeline.found import placed
 from hilum.pipeline.histograms import histograms
 from hilum.pipeline.provenance import hashes, provenance
+from hilum.pipeline.reviewing import keep_fingerprint, keep_validation
 from hilum.pipeline.session import Session, make_session
 from hilum.pipeline.stopped import stopped_by
 from hilum.pipeline.study import Study, make_study
@@ -171,8 +172,7 @@ def _continue(
             if overrides is not None:  # not before: settings that the checkpoint refuses must not stay in the folder
                 runtime.main_first(lambda: _join_lineage(session, overrides))
             _train(session, stop, on_epoch)
-            calibrate(session, say=say)
-            choose_postprocess(session, say=say)
+            _conclude(session, say)
         except Interrupted as interrupted:
             if runtime.is_main:
                 say(f"stopped by {interrupted}; continue with: hilum train --resume {run.folder}")
@@ -193,6 +193,14 @@ def _continue(
         run.write_json(run.provenance, run.read_json(run.provenance) | finished)
     runtime.barrier()
     return run
+
+
+def _conclude(session: Session, say: Say) -> None:
+    """All that is found once the network is trained; each step sees the network as those before it leave it."""
+    keep_fingerprint(session)
+    calibrate(session, say=say)
+    choose_postprocess(session, say=say)
+    keep_validation(session, say=say)
 
 
 def _train(session: Session, stop: StopRequest, on_epoch: OnEpoch) -> None:

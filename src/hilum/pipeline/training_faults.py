@@ -1,4 +1,4 @@
-"""What the section `train` asks for and cannot have, told once the network and the split are known."""
+"""What the sections train and predict ask for and cannot have, told once the network and the split are known."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ def training_faults(experiment: Experiment, problem: Problem, *, num_val: int) -
     """Each fault with the key to mend; `num_val` is the number of cases to validate on."""
     train = experiment.train
     yield from _stage_faults(experiment, problem)
+    if experiment.predict.skip_air and experiment.data.patch is None:
+        yield ("predict", "skip_air"), "passes over windows, and without data.patch there are none: remove it"
     if train.early_stopping is not None and not num_val:
         yield ("train", "early_stopping"), "needs a validation part, and the split has none: remove it"
     if isinstance(experiment.schedule, PlateauConfig) and not num_val:

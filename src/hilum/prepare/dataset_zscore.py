@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from hilum.errors import DataError
-from hilum.prepare.base import PrepareConfig
+from hilum.prepare.base import PrepareConfig, by_channel
 from hilum.prepare.percentiles import Percentage, above_low
 from hilum.prepare.zscore import CONSTANT_SHARE
 from hilum.problem import IGNORE
@@ -72,8 +72,9 @@ class DatasetZscoreConfig(PrepareConfig, kind="dataset_zscore"):
                 f"preparation 'dataset_zscore' was fitted to {len(self.fitted)} channels, "
                 f"received {len(image.tensor)}: remove 'fitted' to have it found anew"
             )
-        channels = [_scaled(*pair) for pair in zip(image.tensor.float(), self.fitted, strict=True)]
-        return Volume(torch.stack(channels), image.grid), label
+        fitted = self.fitted
+        changed = by_channel(image.tensor.float(), lambda number, channel: _scaled(channel, fitted[number]))
+        return Volume(changed, image.grid), label
 
     def for_channels(self, channels: Sequence[int]) -> Self:
         """The step with what was found for these channels only."""
@@ -172,7 +173,7 @@ def _moments(values: npt.NDArray[np.float32]) -> tuple[float, float]:
 def _scaled(channel: Tensor, found: ChannelRange) -> Tensor:
     if found.std <= CONSTANT_SHARE * max(abs(found.low), abs(found.high)):
         return torch.zeros_like(channel)
-    return (channel.clamp(found.low, found.high) - found.mean) / found.std
+    return channel.clamp(found.low, found.high).sub_(found.mean).div_(found.std)
 
 
 def _rounded(value: float) -> float:

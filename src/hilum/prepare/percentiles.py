@@ -7,7 +7,7 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
-from hilum.prepare.base import PrepareConfig
+from hilum.prepare.base import PrepareConfig, by_channel
 from hilum.volume import Grid, Volume
 
 Percentage = Annotated[float, Field(ge=0, le=100)]
@@ -32,8 +32,8 @@ class PercentilesConfig(PrepareConfig, kind="percentiles"):
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
         """The image with values in [0, 1]."""
-        channels = [between_percentiles(channel, self.low, self.high) for channel in image.tensor.float()]
-        return Volume(torch.stack(channels), image.grid), label
+        changed = by_channel(image.tensor.float(), lambda _, channel: between_percentiles(channel, self.low, self.high))
+        return Volume(changed, image.grid), label
 
     @property
     def undoes(self) -> bool:
@@ -56,4 +56,4 @@ def between_percentiles(channel: Tensor, low: float, high: float) -> Tensor:
     darkest, brightest = np.percentile(channel.cpu().numpy(), (low, high)).tolist()
     if not brightest > darkest:
         return torch.zeros_like(channel)
-    return ((channel - darkest) / (brightest - darkest)).clamp_(0, 1)
+    return (channel - darkest).div_(brightest - darkest).clamp_(0, 1)

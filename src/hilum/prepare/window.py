@@ -25,7 +25,7 @@ class WindowConfig(PrepareConfig, kind="window"):
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
         """The image with values in [0, 1]."""
-        scaled = (image.tensor.float() - self.low) / (self.high - self.low)
+        scaled = (image.tensor.float() - self.low).div_(self.high - self.low)
         return Volume(scaled.clamp_(0, 1), image.grid), label
 
     @property

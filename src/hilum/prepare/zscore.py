@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
-from hilum.prepare.base import PrepareConfig
+from hilum.prepare.base import PrepareConfig, by_channel
 from hilum.volume import Grid, Volume
 
 CONSTANT_SHARE = 1e-6
 """A spread below this share of the largest value is rounding: such a channel is constant."""
+PART_VOXELS = 2**22
+"""Voxels that are turned into float64 at a time: all of a large volume at once would take twice its memory."""
 
 
 class ZscoreConfig(PrepareConfig, kind="zscore"):
@@ -18,8 +20,8 @@ class ZscoreConfig(PrepareConfig, kind="zscore"):
 
     def apply(self, image: Volume, label: Volume | None) -> tuple[Volume, Volume | None]:
         """The image with standardised channels."""
-        channels = [standardised(channel, nonzero=self.nonzero) for channel in image.tensor.float()]
-        return Volume(torch.stack(channels), image.grid), label
+        changed = by_channel(image.tensor.float(), lambda _, channel: standardised(channel, nonzero=self.nonzero))
+        return Volume(changed, image.grid), label
 
     @property
     def undoes(self) -> bool:
@@ -43,9 +45,11 @@ def standardised(channel: Tensor, *, nonzero: bool = False) -> Tensor:
     values = channel[channel != 0] if nonzero else channel
     if values.numel() == 0:
         return torch.zeros_like(channel)
-    exact = values.double()  # float32 loses digits over millions of voxels
-    mean = exact.mean()
-    std = exact.sub_(mean).square_().mean().sqrt()  # in place: a volume of doubles takes long to allocate
+    parts = values.reshape(-1).split(PART_VOXELS)
+    # float32 loses digits over millions of voxels.
+    mean = torch.stack([part.double().sum() for part in parts]).sum() / values.numel()
+    squares = torch.stack([part.double().sub_(mean).square_().sum() for part in parts]).sum()
+    std = (squares / values.numel()).sqrt()
     if std <= CONSTANT_SHARE * values.abs().max():
         return torch.zeros_like(channel)
     scaled = (channel - mean).div_(std)

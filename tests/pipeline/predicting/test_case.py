@@ -42,7 +42,8 @@ class Bright:
     def prepared(self, image: Volume) -> Volume:
         return image
 
-    def labels(self, prepared: Volume, source: Grid) -> Volume:
+    def labels(self, prepared: Volume, source: Grid, *, sureness: None) -> Volume:
+        assert sureness is None, "without a fingerprint nothing is measured"
         self.fail(prepared)
         return Volume((prepared.tensor > 0).to(torch.uint8) * 5, source)
 

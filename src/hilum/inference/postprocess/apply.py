@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hilum.geometry.components import voxels_of
 from hilum.geometry.surfaces import bounding_box
 from hilum.inference.postprocess.base import Mask, PostprocessConfig
 from hilum.problem import Problem
@@ -66,7 +67,7 @@ def change(
 ) -> tuple[tuple[slice, ...], Labels | None]:
     """The box that holds the structure of a step, and the label values in it afterwards; None where nothing changes."""
     sets = LabelSets.of(problem)
-    structure = np.isin(labels, sets.inside(step.of))
+    structure = voxels_of(labels, sets.inside(step.of))
     box = bounding_box(structure)
     before = structure[box]
     if not before.size:

@@ -7,9 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from hilum.case import Case
 from hilum.errors import HilumError, number_of
+from hilum.hardware import forget_peak_memory, peak_memory_bytes
 from hilum.inference.inputs import find_inputs
+from hilum.pipeline.predicting.budget import budget_of
 from hilum.pipeline.predicting.case import Failure, Work, Written
 from hilum.pipeline.predicting.folder import OutputFolder, alone_in, clear_parts, open_output, writing_to
 from hilum.pipeline.predicting.leakage import compared_with_seen
@@ -18,6 +22,7 @@ from hilum.pipeline.predicting.merge import forget_parts, merge, rows_of
 from hilum.pipeline.predicting.networks import Networks, open_networks, setup_sha256
 from hilum.pipeline.predicting.notes import Mark, Notes
 from hilum.pipeline.predicting.provenance import Origin, begin, facts_of
+from hilum.pipeline.predicting.review import told as told_flags
 from hilum.pipeline.predicting.road import Road
 from hilum.pipeline.predicting.shards import WHOLE, Launch, launched
 from hilum.pipeline.predicting.tables import GrowingTable, Row
@@ -68,19 +73,25 @@ def predict(  # noqa: PLR0913 (each is an option of the command)
     extras, remarks = networks.extras(cases)
     told = _teller(launch, say)
     compared = compared_with_seen(mine, networks, say=told) if check_leakage else set()
+    review, _ = networks.review
 
-    def mark(case: Case) -> Row:
-        return {"seen": "no" if case.id in compared else "unknown"} if check_leakage else {}
+    def mark(case: Case, row: Row) -> Row:
+        seen: Row = {"seen": "no" if case.id in compared else "unknown"} if check_leakage else {}
+        return (row if review is None else review.flagged(row)) | seen
 
     runtime = networks.first.experiment.runtime.start(alone=True)
-    setup = networks.setup(runtime)
-    folder = _output(output, source, cases, launch)
-    work = Work(networks.predictor(runtime), folder, setup_sha256(setup), networks.of_cases, extras)
+    forget_peak_memory(runtime.device)
+    setup, predictor = networks.setup(runtime), networks.predictor(runtime)
+    work = Work(
+        *(predictor, _output(output, source, cases, launch), setup_sha256(setup), networks.of_cases, extras),
+        review=review,
+        budget=budget_of(predictor, told),
+    )
     with alone_in(work.output) as locked:
         for note in (*_notes(networks, launch, mine=len(mine), locked=locked), *remarks):
             told(note)
         origin = begin(work.output, facts_of(Path(source), cases, setup), runtime)
-        task = Task(work, mine, mark, told, networks.ahead)
+        task = Task(work, mine, mark, told, networks.ahead, runtime.device)
         batch = task.run(origin, redo=redo)
         if _close(work.output, cases, say=told):
             _write_patients(work.output, networks)
@@ -98,6 +109,7 @@ class Task:
     mark: Mark
     say: Say
     ahead: int
+    device: torch.device
 
     def run(self, origin: Origin, *, redo: bool) -> Batch:
         """All cases that are not finished yet, to their end; the tables and the origin are true at any time."""
@@ -119,7 +131,7 @@ class Task:
             raise
         batch = Batch(tuple(notes.results.rows), tuple(notes.failures.rows))
         counts = {"predicted": len(batch.results) - len(finished), "kept": len(finished)}
-        origin.ended(complete=True, **counts, failed=len(batch.failures)).write(output)
+        origin.ended(complete=True, peak_gb=self._peak_gb, **counts, failed=len(batch.failures)).write(output)
         self._tell(batch)
         return batch
 
@@ -143,7 +155,7 @@ class Task:
         counts = {"predicted": len(notes.results.rows), "failed": len(notes.failures.rows)}
         with suppress(HilumError):
             notes.left()
-            origin.ended(complete=False, **counts).write(self.work.output)
+            origin.ended(complete=False, peak_gb=self._peak_gb, **counts).write(self.work.output)
         self.say(f"stopped after {number_of(len(notes.results.rows), 'case')}; the same command goes on from here")
 
     def _tell(self, batch: Batch) -> None:
@@ -151,7 +163,16 @@ class Task:
         pairs = ((output.results, batch.results), (output.failures, batch.failures))
         tables = [str(file) for file, rows in pairs if rows]
         seen = f"; see {' and '.join(tables)}" if tables else ""
+        if self.work.review is not None and batch.results:
+            self.say(told_flags(batch.results))
+        limit = "" if self.work.budget is None else f" of {self.work.budget.most_bytes / 2**30:g} allowed"
+        self.say(f"peak of memory: {self._peak_gb:g} GB{limit}")
         self.say(f"{len(batch.results)} predicted, {len(batch.failures)} failed{seen}")
+
+    @property
+    def _peak_gb(self) -> float:
+        """The highest memory of this batch so far, in GB of 2^30 bytes: of the process, or of tensors on a GPU."""
+        return round(peak_memory_bytes(self.device) / 2**30, 3)
 
 
 def _output(output: Path | str, source: Path | str, cases: Sequence[Case], launch: Launch) -> OutputFolder:
@@ -165,7 +186,7 @@ def _teller(launch: Launch, say: Say) -> Say:
 
 def _notes(networks: Networks, launch: Launch, *, mine: int, locked: bool) -> list[str]:
     """What is to be said before the first case."""
-    notes = list(networks.notes)
+    notes = [*networks.notes, *networks.review[1]]
     if launch.shard != WHOLE:
         notes.append(f"{number_of(mine, 'case')}, as {launch.by} says")
     if not locked:

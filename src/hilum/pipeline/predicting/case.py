@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,30 +14,27 @@ from torch import Tensor
 
 from hilum.case import Case
 from hilum.data.hashes import file_sha256
-from hilum.data.index.grids import odd
-from hilum.data.index.headers import frames_finding
 from hilum.data.modalities import MODALITIES, modalities
 from hilum.errors import DataError
 from hilum.evaluation.decision import OperatingPoint, decided
 from hilum.evaluation.rows import PROBABILITY_PREFIX, answer_cells
 from hilum.formats.images import image_suffix, write_image_like
-from hilum.formats.reading import read_header
 from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.hardware import out_of_memory
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
-from hilum.inference.restoring import restored
+from hilum.inference.review.flags import DISAGREEMENT
+from hilum.inference.review.numbers import Numbers, label_numbers
+from hilum.pipeline.predicting.answering import Answer, Prepared, answer
+from hilum.pipeline.predicting.budget import Budget
 from hilum.pipeline.predicting.extras import Extras, Labelled
 from hilum.pipeline.predicting.folder import OutputFolder, cannot_write
 from hilum.pipeline.predicting.ledger import HASH, INPUT, OUTPUT, SETUP, Input, input_of
-from hilum.pipeline.predicting.probabilities import HELD_BYTES, Store
+from hilum.pipeline.predicting.refusing import refuse_collapsed, refuse_headers
+from hilum.pipeline.predicting.review import Review
 from hilum.pipeline.predicting.tables import Row
-from hilum.volume import Grid, Volume
+from hilum.volume import Grid
 
-DISAGREEMENT = "disagreement"
-"""The column that says how much the networks of an ensemble differ."""
-COLLAPSED_VOXELS, WHOLE_VOXELS = 2, 16
-"""An image of more than 16 voxels along an axis of which at most 2 are left along each has a wrong voxel size."""
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 """Errors of writing that lie in the name of one file: any other is met by every file."""
 
@@ -62,27 +59,28 @@ class Failure:
 
 @dataclass(frozen=True)
 class Ready:
-    """A case whose images are read and prepared; `prepared` is what the network, or each of several, takes."""
+    """A case whose images are read and prepared, and for review the numbers of its image."""
 
     case: Case
     made_from: Input
     grid: Grid
-    prepared: Any
+    prepared: Prepared
     seconds: float
+    numbers: Numbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What the network says of a case: label values (I, J, K) on the grid of its image, or answers (num_outputs,)."""
+    """What the network says of a case."""
 
-    case: Case
-    made_from: Input
-    grid: Grid
-    answer: Tensor
-    disagreement: float | None
+    ready: Ready
+    answer: Answer
     seconds: float
-    probabilities: Store | None = None
-    """Those of a segmentation, on the grid of its image, where they are to be written."""
+
+    @property
+    def case(self) -> Case:
+        """The case."""
+        return self.ready.case
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,8 @@ class Work:
     """What is done to each case of a batch, by networks with their settings, whose hash is `setup`, into a folder.
 
     `point` decides the class of a case; without one, the most likely class is told. `extras` are what is written
-    besides labels.
+    besides labels, `review` says what is measured for flags, `budget` what a case is estimated to take of a limit of
+    memory.
     """
 
     predictor: Predictor | Ensemble
@@ -108,6 +107,8 @@ class Work:
     setup: str
     point: OperatingPoint | None = None
     extras: Extras | None = None
+    review: Review | None = None
+    budget: Budget | None = None
 
     def read(self, case: Case) -> Ready | Failure:
         """The images of a case, prepared; a failure where they cannot be read, or are no images of this kind."""
@@ -130,80 +131,69 @@ class Work:
         if not case.files:
             raise DataError("has no image at all")
         made_from = input_of(case)
-        _refuse_headers(case)
+        refuse_headers(case)
         if self.extras is not None:
             self.extras.refuse_unsuited(case)
-        image = self.predictor.read(case.images)
-        if self.predictor.problem.dims == 3 and image.grid.shape[2] == 1:
-            raise DataError("is a single slice, this network takes volumes")
-        # A restoration goes back to the intensities of the image, which it therefore keeps.
-        restores = self.predictor.problem.kind == "restoration"
-        prepared = image if restores else self.predictor.prepared(image)
-        for volume in prepared if isinstance(prepared, tuple) else (prepared,):
-            _refuse_collapsed(image.grid, volume)
+        if self.budget is not None:
+            self.budget.foretell(case)
+        grid, prepared = self._prepared(case)
+        numbers = {} if self.review is None else self.review.of_image(grid, prepared)
         if made_from.changed(case):
             raise DataError("its files changed while they were read: try again once they are whole")
-        return Ready(case, made_from, image.grid, prepared, perf_counter() - start)
+        return Ready(case, made_from, grid, prepared, perf_counter() - start, numbers)
+
+    def _prepared(self, case: Case) -> tuple[Grid, Prepared]:
+        """The grid of a case's image, and the image as the network takes it."""
+        held = [self.predictor.read(case.images)]
+        grid = held[0].grid
+        if self.predictor.problem.dims == 3 and grid.shape[2] == 1:
+            raise DataError("is a single slice, this network takes volumes")
+        if self.predictor.problem.kind == "restoration":
+            return grid, held.pop()  # a restoration goes back to the intensities of the image, which it therefore keeps
+        prepared = self.predictor.prepared(held.pop())  # which alone has the image now, and lets go of it
+        for volume in prepared if isinstance(prepared, tuple) else (prepared,):
+            refuse_collapsed(grid, volume)
+        return grid, prepared
 
     def _ask(self, ready: Ready) -> Answered:
         start = perf_counter()
         store = None if self.extras is None else self.extras.store(ready.grid, self.output)
-        answer, disagreement = self._answer(ready, store)
-        seconds = ready.seconds + perf_counter() - start
-        return Answered(ready.case, ready.made_from, ready.grid, answer, disagreement, seconds, store)
+        said = answer(self.predictor, ready.prepared, ready.grid, review=self.review, store=store)
+        bare = replace(ready, prepared=())  # the image is not needed any more
+        return Answered(bare, said, ready.seconds + perf_counter() - start)
 
     def _write(self, answered: Answered) -> Written:
         start = perf_counter()
-        case, made = answered.case, dict[str, str]()
+        case, problem, said = answered.case, self.predictor.problem, answered.answer
+        made: dict[str, str] = {}
         row: Row = {"case_id": case.id, "patient_id": case.patient, "status": "done"}
         if self.predictor.may_lack_channels:
-            row[MODALITIES] = modalities(case, self.predictor.problem.channels)
-        if not self.predictor.problem.dense:
-            row |= self._cells(answered.answer)
-        elif self.predictor.problem.kind == "restoration":
-            made = self._write_image(case, answered.answer.numpy())
+            row[MODALITIES] = modalities(case, problem.channels)
+        if not problem.dense:
+            row |= self._cells(said.values)
+        elif problem.kind == "restoration":
+            made = self._write_image(case, said.values.numpy())
             row["output"] = made["output"]
         else:
             sizes = self._sizes(answered)
             extras = self._write_extras(answered, sizes)  # before the labels, by which people know a case
-            made = self._write_labels(case, answered.answer.numpy()) | extras
+            made = self._write_labels(case, said.values.numpy()) | extras
             row |= {name: made[name] for name in HASH if name in made} | sizes
-        if answered.disagreement is not None:
-            row[DISAGREEMENT] = answered.disagreement
-        row |= {"seconds": round(answered.seconds + perf_counter() - start, 3), INPUT: answered.made_from.sha256}
+        row |= said.numbers | answered.ready.numbers
+        if said.disagreement is not None:
+            row[DISAGREEMENT] = said.disagreement
+        made_from = answered.ready.made_from
+        row |= {"seconds": round(answered.seconds + perf_counter() - start, 3), INPUT: made_from.sha256}
         forms = {} if self.extras is None else self.extras.wanted(case)
-        return Written(case, answered.made_from, row | made | {SETUP: self.setup}, forms)
+        return Written(case, made_from, row | made | {SETUP: self.setup}, forms)
 
     def _write_extras(self, answered: Answered, sizes: Row) -> dict[str, str]:
         """The names and the hashes of the files that a case now has besides its labels."""
         if self.extras is None:
             return {}
-        values = answered.answer.numpy()
-        made = Labelled(answered.case, answered.grid, values, answered.probabilities, sizes)
+        said, grid = answered.answer, answered.ready.grid
+        made = Labelled(answered.case, grid, said.values.numpy(), said.probabilities, sizes)
         return self.extras.write(made, self.output)
-
-    def _answer(self, ready: Ready, store: Store | None) -> tuple[Tensor, float | None]:
-        if self.predictor.problem.kind == "restoration":
-            return self._restored(ready)
-        segments = self.predictor.problem.kind == "segmentation"
-        if isinstance(self.predictor, Ensemble):
-            if segments:
-                visit = None if store is None else store.visit
-                labels, disagreement = self.predictor.labels_and_disagreement(ready.prepared, ready.grid, visit=visit)
-                return labels.tensor[0], disagreement
-            return self.predictor.classes_and_disagreement(ready.prepared)
-        if segments and store is not None:
-            labels = self.predictor.labels(ready.prepared, ready.grid, visit=store.visit, held_bytes=HELD_BYTES)
-            return labels.tensor[0], None
-        if segments:
-            return self.predictor.labels(ready.prepared, ready.grid).tensor[0], None
-        return self.predictor.classify_prepared([ready.prepared])[0], None
-
-    def _restored(self, ready: Ready) -> tuple[Tensor, float | None]:
-        if isinstance(self.predictor, Ensemble):
-            image, disagreement = self.predictor.restored_and_disagreement(ready.prepared)
-            return image.tensor, disagreement
-        return restored(self.predictor, ready.prepared).tensor, None
 
     def _write_image(self, case: Case, values: npt.NDArray[np.float32]) -> dict[str, str]:
         """The name and the hash of the file that now holds the restored image of a case."""
@@ -219,26 +209,20 @@ class Work:
         write_mask_like(values, like, out)
         return {"output": out.name, OUTPUT: file_sha256(out)}
 
-    def _cells(self, answer: Tensor) -> Row:
-        """What is told of the whole image: findings, numbers, or the class that is decided on."""
-        if self.predictor.problem.kind != "classification":
-            values = answer_cells(answer.double().numpy(), self.predictor.problem)
-            return {name: cell for name, cell in values.items() if cell is not None}
-        return self._classes(answer)
-
-    def _classes(self, probabilities: Tensor) -> Row:
-        """The class that is decided on, the threshold where one decides, and the probability of each."""
-        classes = self.predictor.problem.classes
-        row = {f"{PROBABILITY_PREFIX}{name}": float(p) for name, p in zip(classes, probabilities, strict=True)}
-        return decided(row, self.point, classes)
+    def _cells(self, values: Tensor) -> Row:
+        """What is told of the whole image: findings, numbers, or the class that is decided on, with its threshold."""
+        problem = self.predictor.problem
+        if problem.kind != "classification":
+            cells = answer_cells(values.double().numpy(), problem)
+            return {name: cell for name, cell in cells.items() if cell is not None}
+        row = {f"{PROBABILITY_PREFIX}{name}": float(p) for name, p in zip(problem.classes, values, strict=True)}
+        return decided(row, self.point, problem.classes)
 
     def _sizes(self, answered: Answered) -> Row:
-        """The size of each structure, in ml where the image has voxel sizes."""
-        problem = self.predictor.problem
-        inside = problem.membership(answered.answer.numpy()).reshape(len(problem.foreground), -1).sum(1)
-        voxel_ml = abs(float(np.linalg.det(answered.grid.affine[:3, :3]))) / 1000
-        unit, size = ("ml", voxel_ml) if answered.grid.unit == "mm" else ("pixels", 1.0)
-        return {f"{name}_{unit}": float(count * size) for name, count in zip(problem.foreground, inside, strict=True)}
+        """The size of each structure, in ml where the image has voxel sizes, and for review the parts of some."""
+        labels = answered.answer.values.numpy()
+        sizes = label_numbers(labels, answered.ready.grid, self.predictor.problem)
+        return sizes if self.review is None else sizes | self.review.of_labels(labels)
 
 
 def _tried(
@@ -265,23 +249,3 @@ def _meets_all(error: OSError, output: OutputFolder) -> bool:
     if error.errno in OF_THE_NAME:
         return False
     return error.filename is None or str(error.filename).startswith(str(output.path))
-
-
-def _refuse_headers(case: Case) -> None:
-    """Raise DataError for what the headers tell: other frames than the network takes, impossible voxels."""
-    findings = [frames_finding(case)] if len(case.images) > 1 else []
-    for ref in case.files:
-        findings += [finding for finding in odd(ref, read_header(ref).grid) if finding.severity == "error"]
-    wrong = [finding for finding in findings if finding is not None]
-    if wrong:
-        raise DataError(wrong[:1])
-
-
-def _refuse_collapsed(grid: Grid, prepared: Volume) -> None:
-    """Raise DataError where next to nothing is left of a volume, whose voxels the header makes too small."""
-    if max(prepared.grid.shape) <= COLLAPSED_VOXELS and max(grid.shape) > WHOLE_VOXELS:
-        sizes = " x ".join(f"{step:g}" for step in grid.spacing)
-        raise DataError(
-            f"impossible spacing: with voxels of {sizes} {grid.unit} all of it is {prepared.grid.shape} voxels "
-            "after preparation: correct the voxel size or the unit of length in the header"
-        )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hilum.inference.predictor import Predictor
 from hilum.inference.section import NOT_DECIDING, ON_REQUEST
 from hilum.pipeline.by_patient import patients_of
 from hilum.pipeline.predicting.extras import Extras, extras_of
+from hilum.pipeline.predicting.review import Review, review_of
 from hilum.pipeline.restore import Restored, restore
 from hilum.run import Run, open_run
 from hilum.runtime import Runtime
@@ -69,6 +71,11 @@ class Networks:
         """What decides the class of a case; None: it is the most likely one, as always for an ensemble."""
         return self.first.decision.of_cases if len(self.runs) == 1 else None
 
+    @cached_property
+    def review(self) -> tuple[Review | None, tuple[str, ...]]:
+        """The review flags of the batch, and what is to be said of them."""
+        return review_of(self.runs, self.restored)
+
     def patient_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A row a patient from the rows of cases, where the experiment asks for patients, else none."""
         if len(self.runs) == 1:
@@ -105,7 +112,8 @@ class Networks:
             for run, one, weight in zip(self.runs, self.restored, self.weights, strict=True)
         ]
         code = surroundings(DECIDING)
-        return {"hilum": __version__, "code_sha256": code, "precision": runtime.precision, "networks": members}
+        found = {"hilum": __version__, "code_sha256": code, "precision": runtime.precision, "networks": members}
+        return found if self.review[0] is None else {**found, "measured_for_review": sorted(self.review[0].singles)}
 
 
 def setup_sha256(setup: Mapping[str, Any]) -> str:

@@ -14,8 +14,8 @@ from hilum.pipeline.predicting.ledger import Journal
 from hilum.pipeline.predicting.tables import GrowingTable, Row
 
 Say = Callable[[str], None]
-Mark = Callable[[Case], Row]
-"""What a row says of a case beyond its prediction, as this batch sees it; not kept for the next one."""
+Mark = Callable[[Case, Row], Row]
+"""The row of a case with all that this batch says of it beyond its prediction; not kept for the next one."""
 
 
 class Notes:
@@ -39,7 +39,7 @@ class Notes:
         """Begin the tables with the cases that are finished already."""
         self._total = len(self._cases) - len(finished)
         with writing_to(self._output):
-            rows = [finished[case.id] | self._mark(case) for case in self._cases if case.id in finished]
+            rows = [self._mark(case, finished[case.id]) for case in self._cases if case.id in finished]
             self.results.replace(rows)
             self.failures.replace([])
 
@@ -58,7 +58,7 @@ class Notes:
             for name, sha256 in stale:
                 _remove_own(self._output.path / name, sha256)
             self._journal.finish(written.row, written.made_from, written.forms)
-            self.results.add(written.row | self._mark(written.case))
+            self.results.add(self._mark(written.case, written.row))
         self._ended(written.case, f"{written.row['seconds']:.1f}s  done")
 
     def failed(self, failure: Failure, stale: Iterable[tuple[str, str]]) -> None:

@@ -43,10 +43,11 @@ class Origin:
         with writing_to(output):
             write_whole(output.provenance, as_json(content))
 
-    def ended(self, *, complete: bool, **counts: int) -> Origin:
-        """The same, after the session that is going on has ended."""
+    def ended(self, *, complete: bool, peak_gb: float, **counts: int) -> Origin:
+        """The same, after the session that is going on has ended; `peak_gb` is the most memory that it took."""
         *before, session = self.sessions
-        return Origin(self.facts, self.shard, (*before, {**session, "ended": now(), **counts}), complete)
+        session = {**session, "ended": now(), "peak_memory_gb": peak_gb, **counts}
+        return Origin(self.facts, self.shard, (*before, session), complete)
 
 
 def begin(output: OutputFolder, facts: Mapping[str, Any], runtime: Runtime) -> Origin:
