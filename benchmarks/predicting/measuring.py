@@ -16,9 +16,10 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took. `peak_bytes` is resident memory added up over its processes, as often as it was looked at,
+    """What a command took.
 
-    or that of the largest of them alone, which the system remembers to the byte, where that is more.
+    `peak_bytes` is resident memory added up over its processes, as often as it was looked at, or that of the largest of
+    them alone, which the system remembers to the byte, where that is more.
     """
 
     wall_s: float
