@@ -177,7 +177,7 @@ class Work:
     def _sizes(self, answered: Answered) -> Row:
         """The size of each structure, in ml where the image has voxel sizes."""
         problem = self.predictor.problem
-        inside = problem.membership(answered.answer.numpy()).reshape(len(problem.foreground), -1).sum(1)
+        inside = problem.sizes(answered.answer.numpy())
         voxel_ml = abs(float(np.linalg.det(answered.grid.affine[:3, :3]))) / 1000
         unit, size = ("ml", voxel_ml) if answered.grid.unit == "mm" else ("pixels", 1.0)
         return {f"{name}_{unit}": float(count * size) for name, count in zip(problem.foreground, inside, strict=True)}
