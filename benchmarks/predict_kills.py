@@ -1,4 +1,4 @@
-"""A batch of 500 volumes, 40 of them broken, killed with -9 at 25 random instants, against one that ran through."""
+"""500 volumes, 40 of them broken, killed with -9 at 25 random instants, or divided, against one undisturbed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -41,6 +42,10 @@ Voxels = npt.NDArray[np.float32]
 Place = tuple[int, int]
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 TIMEOUT_S = 3600.0
+POLL_S = 0.002
+PARTS = (2, 4)
+REACH = 1.8
+"""How far the furthest kill lies, in shares of the cases that each kill has on average; below 2, none is too late."""
 
 
 def saved(voxels: npt.NDArray[np.generic], affine: npt.NDArray[np.float64] = AFFINE) -> bytes:
@@ -134,12 +139,27 @@ def finish(*words: object, code: int) -> float:
     return time.monotonic() - begun
 
 
+def entries(out: Path) -> list[dict[str, Any]]:
+    """The lines of the journals of all parts; the last one of each may not be whole yet."""
+    journals = sorted((out / ".hilum").glob("*-of-*.jsonl"))
+    lines = [line for journal in journals for line in journal.read_text(errors="replace").split("\n")[:-1]]
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
 def finished(out: Path) -> list[str]:
-    """The outputs that the journal calls finished, as often as it does."""
-    journal = out / ".hilum" / "1-of-1.jsonl"
-    lines = journal.read_text(errors="replace").split("\n")[:-1] if journal.exists() else []
-    entries = [json.loads(line) for line in lines if line.startswith('{"row"')]
-    return [entry["row"]["output"] for entry in entries]
+    """The outputs that the journals call finished, as often as they do."""
+    return [entry["row"]["output"] for entry in entries(out) if "row" in entry]
+
+
+def in_hand(out: Path, *, since: int) -> set[str]:
+    """The cases that were begun after so many lines and have not ended, be it by being finished."""
+    open_cases: set[str] = set()
+    for entry in entries(out)[since:]:
+        if "begun" in entry:
+            open_cases.add(entry["begun"])
+        else:
+            open_cases.discard(entry["ended"] if "ended" in entry else entry["row"]["case_id"])
+    return open_cases
 
 
 def place_of(file: Path) -> Place:
@@ -154,22 +174,45 @@ def table(file: Path) -> list[dict[str, str]]:
         return [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(stream)]
 
 
-def kill_often(words: list[object], out: Path, *, kills: int, longest_s: float, seed: int) -> tuple[int, int]:
-    """Start and kill a batch again and again; gives how often it was still running, and how many cases were redone."""
+def wait_for(process: subprocess.Popen[bytes], out: Path, *, num_finished: int, num_lines: int) -> None:
+    """Wait until the journal has so many finished cases and so many lines, or the process has ended."""
+    journal, seen = out / ".hilum" / "1-of-1.jsonl", -1
+    while process.poll() is None:
+        size = journal.stat().st_size if journal.exists() else 0
+        if size != seen:
+            seen, found = size, entries(out)
+            if len(found) >= num_lines and sum("row" in entry for entry in found) >= num_finished:
+                return
+        time.sleep(POLL_S)
+
+
+def kill_often(words: list[object], out: Path, *, kills: int, good: int, case_s: float, seed: int) -> tuple[int, int]:
+    """How many kills of a batch that is started again each time met it at work, and how many cases were redone.
+
+    The instants are random in what is left to do, so that the batch outlives all of them: at least one case has been
+    begun since the start, a random number of them finished, and the next is under way.
+    """
     rng, known, redone, killed = random.Random(seed), dict[str, Place](), 0, 0
     for number in range(1, kills + 1):
+        before, num_lines = len(finished(out)), len(entries(out))
+        further = int(rng.uniform(0.0, REACH * (good - before) / (kills + 2 - number)))
         process = start(*words)
-        delay_s = rng.uniform(0.0, longest_s)
-        try:
-            process.wait(delay_s)
-        except subprocess.TimeoutExpired:
+        wait_for(process, out, num_finished=before + further, num_lines=num_lines + 1)
+        time.sleep(rng.uniform(0.0, case_s))
+        at_work = process.poll() is None
+        if at_work:
             os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            killed += 1
+        process.wait()
+        held = in_hand(out, since=num_lines)
+        killed += at_work and bool(held)
         for name in finished(out):
             place = place_of(out / name)
             redone += known.setdefault(name, place) != place
-        print(f"{number:3d}  killed after {delay_s:5.1f} s  {len(known):4d} finished, {redone} redone", flush=True)
+        print(
+            f"{number:3d}  {'killed' if at_work else 'ended'} with {len(held)} in hand, {len(known):4d} finished, "
+            f"{redone} redone",
+            flush=True,
+        )
     return killed, redone
 
 
@@ -184,6 +227,17 @@ def compare(out: Path, expected: Path) -> dict[str, bool]:
         "no temporary file left": not [file for file in out.rglob("*") if file.name.endswith(".part")],
         "each case finished once": len(done) == len(set(done)) == len(volumes),
     }
+
+
+def divided(expected: Path, parts: int) -> dict[str, bool]:
+    """What has to be true of a batch whose parts are predicted at once by as many processes; prints what each did."""
+    out, begun = Path(f"parts-{parts}"), time.monotonic()
+    processes = [start("predict", "runs/tiny", "archive", out, "--shard", f"{n}/{parts}") for n in range(1, parts + 1)]
+    codes = [process.wait(TIMEOUT_S) for process in processes]
+    sizes = [len(table(file)) for file in sorted((out / "shards").glob("*/results.csv"))]
+    print(f"{parts} parts at once: {time.monotonic() - begun:.1f} s, {' + '.join(map(str, sizes))} predicted")
+    checks = compare(out, expected) | {"exit codes 0 and 3 alone": set(codes) <= {0, 3}}
+    return {f"{parts} parts at once: {what}": holds for what, holds in checks.items()}
 
 
 def main() -> int:
@@ -208,18 +262,27 @@ def main() -> int:
         f"{arguments.volumes} volumes, {broken} broken: {whole_s:.1f} s undisturbed, {start_s:.1f} s of them to start"
     )
     words: list[object] = ["predict", "runs/tiny", "archive", "out"]
-    longest_s = start_s + 2 * (whole_s - start_s) / arguments.kills
-    killed, redone = kill_often(words, Path("out"), kills=arguments.kills, longest_s=longest_s, seed=arguments.seed)
+    killed, redone = kill_often(
+        words,
+        Path("out"),
+        kills=arguments.kills,
+        good=arguments.volumes - broken,
+        case_s=(whole_s - start_s) / arguments.volumes,
+        seed=arguments.seed,
+    )
     before = {name: place_of(Path("out") / name) for name in finished(Path("out"))}
     rest_s = finish(*words, code=3)
     redone += sum(place_of(Path("out") / name) != place for name, place in before.items())
     good, failed = len(table(Path("out/results.csv"))), len(table(Path("out/failures.csv")))
-    print(f"killed {killed} times, the rest in {rest_s:.1f} s: {good} predicted, {failed} failed")
+    print(f"killed {killed} times at work, the rest in {rest_s:.1f} s: {good} predicted, {failed} failed")
     checks = compare(Path("out"), Path("through")) | {
+        f"all {arguments.kills} kills while cases were in hand": killed == arguments.kills,
         "no finished case redone": redone == 0,
         f"{arguments.volumes - broken} predicted and {broken} failed": (good, failed)
         == (arguments.volumes - broken, broken),
     }
+    for parts in PARTS:
+        checks |= divided(Path("through"), parts)
     for what, holds in checks.items():
         print(f"{'yes' if holds else 'NO '}  {what}")
     return 0 if all(checks.values()) else 1

@@ -18,6 +18,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 TASK = "Dataset004_Hippocampus"
+Command = tuple[list[str], dict[str, str]]
+"""The words of a command, and its environment."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +58,34 @@ class NNUNet:
         words += ["-chk", checkpoint, "-device", "cpu", "-npp", "1", "-nps", "1"]
         self._run("nnUNetv2_predict", words if mirrored else [*words, "--disable_tta"], {})
 
-    def _run(self, command: str, words: Sequence[str], extra: dict[str, str]) -> None:
+    def prediction(self, model: Path, images: Path, out: Path, *, words: Sequence[str]) -> Command:
+        """How a folder of images is predicted on the CPU by a folder of plans and weights, more `words` given."""
+        program = str(self.folder.resolve() / "venv/bin/nnUNetv2_predict_from_modelfolder")
+        places = ["-i", str(images), "-o", str(out), "-m", str(model), "-f", "0", "-device", "cpu"]
+        return [program, *places, *words], self._environment()
+
+    def plans(self) -> dict[str, Any]:
+        """What nnU-Net planned for the task."""
+        found: dict[str, Any] = json.loads((self.folder / "pre" / TASK / "nnUNetPlans.json").read_text())
+        return found
+
+    def _environment(self) -> dict[str, str]:
         places = {"nnUNet_raw": "raw", "nnUNet_preprocessed": "pre"}
         environment = os.environ | {name: str((self.folder / place).resolve()) for name, place in places.items()}
-        environment |= {
+        return environment | {
             "nnUNet_results": str(self.results.resolve()),
             "nnUNet_extTrainer": str(HERE / "trainers"),
             "PYTHONPATH": str(HERE.parent / "loops"),
             "nnUNet_compile": "f",
             "nnUNet_n_proc_DA": "1",
         }
+
+    def _run(self, command: str, words: Sequence[str], extra: dict[str, str]) -> None:
         self.results.mkdir(parents=True, exist_ok=True)
         with (self.results / f"{command}.log").open("w") as log:
             subprocess.run(
                 [str(self.folder.resolve() / "venv/bin" / command), *words],
-                env=environment | extra,
+                env=self._environment() | extra,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 check=True,

@@ -105,8 +105,7 @@ class Experiment(Settings):
         """The problem as the configuration alone tells it: one channel, dimensions guessed from patch and resize."""
         size = self._fixed_size()
         dims = self.data.dims or (len(size) if size else 2)
-        fits = size is not None and len(size) == dims
-        return self.task.problem(channels=("image",), dims=dims, size=size if fits else None)
+        return self.task.problem(channels=("image",), dims=dims, size=size if size and len(size) == dims else None)
 
     def problem(self, channels: tuple[str, ...], shape: tuple[int, ...], slice_axis: int | None) -> Problem:
         """The problem for prepared images of this `shape`, sliced along an axis where it is two-dimensional."""

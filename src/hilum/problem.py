@@ -182,8 +182,7 @@ class Problem:
         """
         counts: Counter[int] = Counter()
         for part in np.array_split(values.reshape(-1), max(1, values.size // PART_VOXELS)):
-            present, voxels = np.unique(part, return_counts=True)
-            counts.update(dict(zip(present.tolist(), voxels.tolist(), strict=True)))
+            counts.update(_counted(part))
         wanted = self.values[len(self.classes) - len(self.foreground) :]
         return np.array([sum(counts[int(value)] for value in set(group)) for group in wanted], dtype=np.int64)
 
@@ -213,6 +212,16 @@ class Problem:
         for value in dict.fromkeys(int(value) for group in self.values for value in group):
             painted.setdefault(tuple(value in group for group in self.values), value)
         return [(value, members) for members, value in painted.items()]
+
+
+def _counted(values: npt.NDArray[np.integer]) -> dict[int, int]:
+    """How often each value (n,) occurs."""
+    if values.dtype.kind == "u" and values.itemsize <= 2:  # without sorting them
+        voxels = np.bincount(values)
+        present = np.flatnonzero(voxels)
+        return dict(zip(present.tolist(), voxels[present].tolist(), strict=True))
+    present, voxels = np.unique(values, return_counts=True)
+    return dict(zip(present.tolist(), voxels.tolist(), strict=True))
 
 
 def _most_likely(probabilities: Tensor) -> Tensor:

@@ -48,12 +48,13 @@ def test_regions_by_hand() -> None:
     ]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int64])
 @pytest.mark.parametrize("which", [ORGANS, TUMOUR], ids=["classes", "regions"])
-def test_sizes_are_those_of_the_masks(which: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sizes_are_those_of_the_masks(which: Problem, dtype: type[np.integer], monkeypatch: pytest.MonkeyPatch) -> None:
     from hilum import problem as module
 
     monkeypatch.setattr(module, "PART_VOXELS", 17)
-    values = np.random.default_rng(1).choice([0, 1, 2, 4, 5, 300], size=(7, 6, 5))
+    values = np.random.default_rng(1).choice([0, 1, 2, 4, 5, 200], size=(7, 6, 5)).astype(dtype)
     assert which.sizes(values).tolist() == which.membership(values).sum((1, 2, 3)).tolist()
     assert which.sizes(values[:, ::2, ::-1]).tolist() == which.membership(values[:, ::2]).sum((1, 2, 3)).tolist()
 

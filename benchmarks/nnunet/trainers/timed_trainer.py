@@ -59,11 +59,19 @@ class nnUNetTrainerSameNetwork(nnUNetTrainerTimed):  # noqa: N801
         self.disable_checkpointing = True
 
     @staticmethod
-    def build_network_architecture(*_: Any, **__: Any) -> torch.nn.Module:
-        """The network that all contenders share."""
+    def build_network_architecture(
+        plans_manager: Any,
+        configuration_manager: Any,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = False,
+    ) -> torch.nn.Module:
+        """The network that all contenders share, in the widths that the plan names."""
         from same_network import same_network
 
-        return same_network()
+        del plans_manager, num_input_channels, enable_deep_supervision
+        widths = configuration_manager.network_arch_init_kwargs["features_per_stage"]
+        return same_network(widths, num_output_channels)
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Nothing: the network gives one resolution."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import hashlib
+import tracemalloc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,30 @@ def test_a_case_becomes_a_file_and_a_row(tmp_path: Path, case: Case) -> None:
         "output_sha256": hashlib.sha256((tmp_path / "out" / "scan.nii.gz").read_bytes()).hexdigest(),
         "setup_sha256": "setup",
     }
+
+
+def test_sizes_of_many_structures_take_no_mask_of_the_image_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_classes, shape = 60, (40, 40, 40)
+    problem = Problem(
+        "segmentation", 3, ("image",), tuple(f"s{n}" for n in range(num_classes)), tuple((n,) for n in range(60))
+    )
+    monkeypatch.setattr(Bright, "problem", problem)
+    case, task = save(tmp_path, "ct", (2.0, 2.0, 2.0), shape), work(tmp_path)
+    ready = task.read(case)
+    assert isinstance(ready, Ready)
+    labels = np.random.default_rng(2).integers(0, num_classes, shape).astype(np.uint8)
+    answered = Answered(case, ready.made_from, ready.grid, torch.from_numpy(labels), None, 0.0)
+    tracemalloc.start()
+    written = task.write(answered)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(written, Written)
+    assert [written.row[f"s{n}_ml"] for n in range(1, num_classes)] == [
+        pytest.approx(int((labels == n).sum()) * 8 / 1000) for n in range(1, num_classes)
+    ]
+    assert peak_bytes < num_classes / 2 * labels.nbytes
 
 
 @pytest.mark.parametrize(
