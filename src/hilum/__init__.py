@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         split,
         sweep,
         train,
+        view,
         write_report,
     )
 
@@ -41,6 +42,7 @@ __all__ = [
     "split",
     "sweep",
     "train",
+    "view",
     "write_report",
 ]
 

@@ -19,6 +19,7 @@ VERBS = {
     "sweep": "train many settings of one experiment and compare them on the validation part; continues by itself",
     "evaluate": "score a run's patients, other data or another tool's outputs: a row a case, then means with intervals",
     "report": "write one HTML page of a run: scores, curves, cases, where it all comes from; opens offline",
+    "view": "page through volumes, truth and prediction in the browser; on this machine only, offline",
     "compare": "compare runs or cross-validations on the same patients: differences with intervals, tests, a ranking",
     "predict": "predict a file, a folder or a manifest on each input's own grid; goes on where it was stopped",
     "export": "a trained network as ONNX with a runner that needs no hilum, or as a bundle for MONAI; parity proved",
