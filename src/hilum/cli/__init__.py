@@ -18,7 +18,7 @@ VERBS = {
     "crossval": "train and score all folds, and pool the patients of all; continues by itself",
     "sweep": "train many settings of one experiment and compare them on the validation part; continues by itself",
     "evaluate": "score a run's patients, other data or another tool's outputs: a row a case, then means with intervals",
-    "report": "write one HTML page of a run: scores, curves, cases, where it all comes from; opens offline",
+    "report": "write one HTML page of a run, a cross-validation or a comparison: scores, curves, cases; opens offline",
     "view": "page through volumes, truth and prediction in the browser; on this machine only, offline",
     "compare": "compare runs or cross-validations on the same patients: differences with intervals, tests, a ranking",
     "predict": "predict a file, a folder or a manifest on each input's own grid; goes on where it was stopped",
