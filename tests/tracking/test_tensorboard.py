@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from hilum.tracking.tensorboard import TensorBoard
 
@@ -75,3 +78,18 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with TensorBoard(tmp_path / "file" / "tensorboard", say=said.append) as board:
         board.epoch({"epoch": 0, "loss": 1.0})
     assert len(said) == 1
+
+
+def test_pictures_are_shown_at_their_epoch(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG")
+    with TensorBoard(tmp_path) as board:
+        board.pictures({"val/roc": stream.getvalue()}, epoch=7)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    (event,) = events.Images("val/roc")
+    assert event.step == 7
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(event.encoded_image_string))), pixels)
