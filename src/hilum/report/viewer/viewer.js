@@ -284,6 +284,7 @@ const toSlice = (number) => {
   const position = viewer.scene.crosshairPos;
   position[axis()] = (Math.max(0, Math.min(count - 1, number)) + .5) / count;
   viewer.drawScene();
+  viewer.createOnLocationChange();
   place();
 };
 
