@@ -40,7 +40,7 @@ def predictions(hilum: Hilum, trained: Path, phantoms: Path, tmp_path_factory: p
     assert done.code == 0, done.text
     rows = read_csv(out / "results.csv")
     for row, flags in zip(rows, ("", "no lesion; at the border", "at the border"), strict=True):
-        row["flags"] = flags
+        row["flags"], row["flag_reasons"] = flags, f"reason of {flags}" if flags else ""
     write_csv(out / "results.csv", rows)
     return out
 
@@ -133,11 +133,13 @@ def test_masks_of_a_folder_are_shown_in_place_of_predictions(trained: Path, pred
 def test_a_folder_of_predictions_has_its_images_masks_and_flags(predictions: Path) -> None:
     with served(predictions) as server:
         listing = told(server, "cases.json")
+        reasons = [told(server, f"case/{one['index']}")["reasons"] for one in listing["cases"]]
         masks = [predicted(server, one["index"]) for one in listing["cases"]]
         with pytest.raises(urllib.error.HTTPError, match="404"):
             ask(server, "truth/0.nii")
     assert listing["flags"] == ["at the border", "no lesion"]
     assert [one["flags"] for one in listing["cases"]] == [[], ["no lesion", "at the border"], ["at the border"]]
+    assert reasons == [[], ["reason of no lesion", "at the border"], ["reason of at the border"]]
     assert not any(one["truth"] for one in listing["cases"])
     for row, mask in zip(read_csv(predictions / "results.csv"), masks, strict=True):
         assert np.array_equal(mask, np.asanyarray(nib.load(predictions / row["output"]).dataobj))

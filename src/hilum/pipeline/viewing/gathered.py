@@ -18,8 +18,8 @@ from hilum.pipeline.predicting.merge import rows_of
 from hilum.problem import Problem
 
 RESULTS = "results.csv"
-FLAGS = "flags"
-"""The column of a batch's table that says why a case wants to be looked at."""
+FLAGS, REASONS = "flags", "flag_reasons"
+"""The columns of a batch's table that say for what a person should look at a case, and why."""
 BETWEEN_FLAGS = re.compile(r"\s*[;|]\s*")
 
 
@@ -39,7 +39,6 @@ class Viewed:
     case: Case
     part: str = ""
     rows: tuple[Row, ...] = ()
-    flags: tuple[str, ...] = ()
     mask: ImageRef | None = None
     row: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The case's row of results.csv."""
@@ -53,6 +52,16 @@ class Viewed:
         values = [_number(row.get(by.column)) for row in self.rows]
         known = [value for value in values if value is not None]
         return float(np.mean(known)) if known and len(known) == len(values) else None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The review flags of the case, one by one."""
+        return _parted(self.row.get(FLAGS, ""))
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the case was flagged."""
+        return _parted(self.row.get(REASONS, ""))
 
     @property
     def predicted(self) -> str:
@@ -114,11 +123,6 @@ def read_results(folder: Path) -> list[Mapping[str, str]]:
     return [{key: str(cell) for key, cell in row.items()} for row in rows_of(folder / RESULTS)]
 
 
-def flags_of(row: Mapping[str, str]) -> tuple[str, ...]:
-    """The flags of a row, one by one."""
-    return tuple(flag for flag in BETWEEN_FLAGS.split(row.get(FLAGS, "").strip()) if flag)
-
-
 def refuse_other_folder(folder: Path) -> CheckpointError:
     """What to say of a folder that can neither be viewed as a run nor as predictions."""
     folds = sorted(file.parent.name for file in folder.glob("*/config.yaml"))
@@ -131,6 +135,10 @@ def refuse_other_folder(folder: Path) -> CheckpointError:
 def _mask(folder: Path, row: Mapping[str, str]) -> ImageRef | None:
     file = folder / Path(row.get("output", "")).name  # a table must not lead out of its folder
     return ImageRef(file) if row.get("output") and file.is_file() else None
+
+
+def _parted(cell: str) -> tuple[str, ...]:
+    return tuple(flag for flag in BETWEEN_FLAGS.split(cell.strip()) if flag)
 
 
 def _number(cell: object) -> float | None:

@@ -76,6 +76,7 @@ class ShownCases:
             "flat": flat,
             "columns": [score_name(column) for column in columns],
             "rows": rows,
+            "reasons": list(one.reasons),
             "shares": [{"name": name, "value": value} for name, value in one.shares.items()],
         }
 

@@ -22,7 +22,6 @@ from hilum.pipeline.viewing.gathered import (
     Gathered,
     Score,
     Viewed,
-    flags_of,
     predicted_files,
     read_results,
     refuse_other_folder,
@@ -72,8 +71,7 @@ def _of_run(run: Run, *, predictions: Path | None, part: str | None, overrides: 
             case,
             parts.get(case.id, ""),
             tuple(rows.get(case.id, ())),
-            flags_of(files.get(case.id, (None, {}))[1]),
-            files.get(case.id, (None, {}))[0],
+            *files.get(case.id, (None, {})),
         )
         for case in cases
     )
@@ -155,7 +153,7 @@ def _of_predictions(folder: Path) -> Gathered:
 
 def _predicted(case: Case, row: Mapping[str, str], mask: ImageRef | None) -> Viewed:
     patient = row.get("patient_id") or case.patient
-    return Viewed(replace(case, patient=patient, label=None), flags=flags_of(row), mask=mask, row=row)
+    return Viewed(replace(case, patient=patient, label=None), mask=mask, row=row)
 
 
 def _provenance(folder: Path) -> Mapping[str, Any]:

@@ -228,7 +228,7 @@ const again = (name) => { const one = state.shown[state.at]; if (one && state.ab
 const cells = (line, values) => { for (const value of values) line.append(make("td", value)); return line; };
 
 const describe = (one) => {
-  const { rows, columns, shares } = state.about;
+  const { rows, columns, shares, reasons } = state.about;
   const table = make("table"), head = make("tr"), body = make("tbody");
   if (shares.length) {
     head.append(make("th", "class"), make("th", "probability"));
@@ -252,6 +252,8 @@ const describe = (one) => {
   table.append(make("thead"), body);
   table.firstChild.append(head);
   const said = one.label && !shares.length ? `truth: ${one.label}` : state.told.lacking.scores;
+  element("reasons").hidden = !reasons.length;
+  element("reasons").replaceChildren(...reasons.map((reason) => make("li", reason)));
   element("table").replaceChildren(body.children.length ? table : make("p", said, "muted small"));
 };
 
