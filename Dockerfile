@@ -11,7 +11,9 @@ ARG DEVICE=cpu
 # No default on purpose: without an index of CPU builds the registry's own build would bring gigabytes of CUDA.
 ARG TORCH_CPU_INDEX
 WORKDIR /source
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+# npm fetches NiiVue, which `hilum view` draws with, while the wheel is built; it stays in this stage.
+RUN apt-get update && apt-get install --yes --no-install-recommends npm && rm -rf /var/lib/apt/lists/*
+COPY pyproject.toml constraints.txt hatch_build.py README.md LICENSE ./
 COPY scripts/install.sh scripts/
 COPY configs configs
 COPY src src

@@ -21,10 +21,12 @@ esac
 
 # An editable install is up to date if the files that decide it, and where it points to, are what they were.
 fingerprint() {
-    { cat pyproject.toml constraints.txt scripts/install.sh; echo "$PWD $mode $torch_index"; } | cksum
+    { cat pyproject.toml constraints.txt hatch_build.py scripts/install.sh; echo "$PWD $mode $torch_index"; } | cksum
 }
+niivue=src/hilum/report/viewer/niivue.umd.js
 stamp="$venv/.installed"
-if [[ $mode == development && -x "$venv/bin/hilum" && -f "$stamp" && "$(<"$stamp")" == "$(fingerprint)" ]]; then
+if [[ $mode == development && -x "$venv/bin/hilum" && -f "$stamp" && "$(<"$stamp")" == "$(fingerprint)" ]] \
+    && { [[ -f "$niivue" ]] || ! command -v npm >/dev/null; }; then
     exit 0
 fi
 
@@ -51,4 +53,7 @@ rm -f "$stamp"
 # torch goes first and alone: whatever asks for it later then keeps this build instead of the registry's newest one.
 install --no-deps ${torch_index:+--index-url "$torch_index"} torch
 install "${target[@]}"
+if [[ ! -f "$niivue" ]]; then
+    echo "scripts/install.sh: NiiVue was not unpacked (no npm, or no network): hilum view will say how to get it" >&2
+fi
 fingerprint >"$stamp"

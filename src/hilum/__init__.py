@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         split,
         sweep,
         train,
+        view,
         write_report,
     )
 
@@ -49,6 +50,7 @@ __all__ = [
     "split",
     "sweep",
     "train",
+    "view",
     "write_report",
 ]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import hilum
+from hilum.report.viewer.assets import NIIVUE_VERSION
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -57,6 +58,21 @@ def test_wheel_carries_what_the_report_is_made_of(wheel: zipfile.ZipFile) -> Non
     shipped = {f"hilum/report/page/{file.name}" for file in folder.iterdir() if file.suffix in {".css", ".js"}}
     assert len(shipped) == 3
     assert shipped <= set(wheel.namelist())
+
+
+def test_wheel_carries_the_page_of_the_viewer(wheel: zipfile.ZipFile) -> None:
+    """NiiVue too where it was unpacked, which needs npm and a network once, with its licence."""
+    folder = ROOT / "src" / "hilum" / "report" / "viewer"
+    shipped = {f"hilum/report/viewer/{file.name}" for file in folder.iterdir() if file.is_file()}
+    assert {f"hilum/report/viewer/viewer.{suffix}" for suffix in ("html", "css", "js")} <= shipped
+    assert shipped <= set(wheel.namelist())
+    script, licence = (f"hilum/report/viewer/niivue.{suffix}" for suffix in ("umd.js", "license.txt"))
+    assert (script in shipped) == (licence in shipped)
+
+
+def test_the_viewer_asks_for_the_version_that_is_unpacked() -> None:
+    hook = (ROOT / "hatch_build.py").read_text(encoding="utf-8")
+    assert f'VERSION = "@niivue/niivue", "{NIIVUE_VERSION}"' in hook
 
 
 def test_wheel_carries_the_command_and_the_version(wheel: zipfile.ZipFile) -> None:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,6 +40,10 @@ class Browser:
     program: str
     folder: Path
     """Where its profile is written."""
+    flags: tuple[str, ...] = ()
+    """What the browser is started with beside the usual."""
+    offline: bool = True
+    """Without a network, this machine's own included."""
     messages: list[dict[str, Any]] = field(default_factory=list)
     """Everything that the page said or asked for since it was opened."""
     _number: int = 0
@@ -51,7 +55,7 @@ class Browser:
         self._in, low_out = os.pipe()
         theirs = [fcntl.fcntl(low, fcntl.F_DUPFD, 10) for low in (low_in, low_out)]
         handed_over = f'exec "$@" 3<&{theirs[0]} 4>&{theirs[1]}'  # a browser reads from 3 and writes to 4
-        command = [self.program, *FLAGS, f"--user-data-dir={self.folder / 'profile'}", "about:blank"]
+        command = [self.program, *FLAGS, *self.flags, f"--user-data-dir={self.folder / 'profile'}", "about:blank"]
         self._process = subprocess.Popen(
             ["bash", "-c", handed_over, "browser", *command],
             pass_fds=theirs,
@@ -64,9 +68,10 @@ class Browser:
         self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
-        self.ask(
-            "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1
-        )
+        if self.offline:
+            self.ask(
+                "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1
+            )
         return self
 
     def __exit__(
@@ -77,21 +82,33 @@ class Browser:
         os.close(self._in)
         os.close(self._out)
 
-    def open(self, file: Path, *, width: int, dark: bool, height: int = 900) -> None:
-        """Show a file on a screen of this width."""
+    def open(self, page: Path | str, *, width: int, dark: bool, height: int = 900) -> None:
+        """Show a file, or an address, on a screen of this width."""
         self.ask(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
         self.messages.clear()
-        self.ask("Page.navigate", url=file.resolve().as_uri())
+        self.ask("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         self._wait(lambda message: message.get("method") == "Page.loadEventFired")
 
     def value(self, expression: str) -> Any:
         """What an expression is in the page."""
         answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
         return answer["result"].get("value")
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression is true in the page."""
+        end = monotonic() + PATIENCE_S
+        while not self.value(expression):
+            assert monotonic() < end, f"never came true: {expression}; {self.complaints}"
+            sleep(0.1)
+
+    def press(self, key: str) -> None:
+        """Press and release a key."""
+        for kind in ("keyDown", "keyUp"):
+            self.ask("Input.dispatchKeyEvent", type=kind, key=key)
 
     def picture(self, out: Path, *, whole: bool = True) -> None:
         """Write what is seen, or the whole page, as PNG."""

@@ -7,10 +7,23 @@ from pathlib import Path
 
 import pytest
 from tests.journeys.browser import Browser, find_browser
+from tests.report.page.conftest import write_comparison, write_crossval
+
+from hilum.pipeline.reporting import write_report
 
 BEYOND = """[...document.querySelectorAll("main *")].filter(one => !one.closest(".scroll, pre, svg"))
   .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map(one => one.outerHTML.slice(0, 120))"""
+
+COVERED = """[...document.querySelectorAll("main svg.chart")].filter(chart => chart.getBoundingClientRect().width)
+  .flatMap(chart => {
+    const words = [...chart.querySelectorAll("text")].map(one => [one.textContent, one.getBoundingClientRect()]);
+    const inside = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+      && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.4 * Math.min(a.height, b.height);
+    return words.flatMap(([text, box], index) => words.slice(index + 1)
+      .filter(([, other]) => inside(box, other)).map(([other]) => `${text} / ${other}`));
+  })"""
+"""Words of a chart that stand on other words of it."""
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +35,26 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield started
 
 
+@pytest.fixture(scope="module", params=["run", "crossval", "crossed classifiers", "comparison"])
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of each kind."""
+    folder = tmp_path_factory.mktemp("pages") / "page"
+    if request.param == "run":
+        trained: Path = request.getfixturevalue("trained")
+        return trained / "report.html"
+    if request.param == "comparison":
+        return write_report(write_comparison(folder), say=lambda line: None)
+    task = "segmentation" if request.param == "crossval" else "classification"
+    return write_report(write_crossval(folder, task), say=lambda line: None)
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_the_page_fits_asks_for_nothing_and_is_quiet(browser: Browser, trained: Path, width: int, dark: bool) -> None:
-    report = trained / "report.html"
+def test_the_page_fits_asks_for_nothing_and_is_quiet(browser: Browser, report: Path, width: int, dark: bool) -> None:
     browser.open(report, width=width, dark=dark)
     assert browser.value("document.documentElement.scrollWidth") <= width
     assert browser.value(BEYOND) == []
+    assert browser.value(COVERED) == []
     assert browser.requests == [report.resolve().as_uri()]
     assert browser.complaints == []
     paper = browser.value("getComputedStyle(document.body).backgroundColor")

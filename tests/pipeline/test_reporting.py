@@ -11,7 +11,8 @@ import pytest
 from tests.report.page.conftest import write_run
 
 from hilum.errors import CheckpointError, SplitError
-from hilum.pipeline.reporting import _titled, write_report
+from hilum.pipeline.case_pictures import _titled
+from hilum.pipeline.reporting import write_report
 from hilum.report.page.cases import FAILURES, worst_first
 from hilum.report.page.files import read_files
 from hilum.report.page.scored import Scored

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hilum.tracking.tensorboard import TensorBoard
 
@@ -78,17 +80,29 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert len(said) == 1
 
 
-def test_histograms_and_pictures_are_there_for_each_epoch(tmp_path: Path) -> None:
+def test_histograms_are_there_for_each_epoch(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     values = np.array([-1.0, 0.0, 0.0, 3.0], np.float32)
     with TensorBoard(tmp_path) as board:
         for epoch in range(2):
             board.histograms(epoch, {"weights/conv1": values + epoch})
-        board.picture("inside/filters", np.full((4, 6, 3), 200, np.uint8))
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     found = {event.step: event.histogram_value for event in events.Histograms("weights/conv1")}
     assert [(found[epoch].min, found[epoch].max, found[epoch].num) for epoch in (0, 1)] == [(-1, 3, 4), (0, 4, 4)]
-    (picture,) = events.Images("inside/filters")
-    assert (picture.width, picture.height) == (6, 4)
+
+
+def test_pictures_are_shown_at_their_epoch(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG")
+    with TensorBoard(tmp_path) as board:
+        board.pictures({"val/roc": stream.getvalue()}, epoch=7)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    (event,) = events.Images("val/roc")
+    assert event.step == 7
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(event.encoded_image_string))), pixels)

@@ -16,7 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--part", help="the part to compare: by default test where all have scored it, otherwise val")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("compare"), metavar="FOLDER", help="for compare.csv and compare.json"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("compare"),
+        metavar="FOLDER",
+        help="for compare.csv, compare.json and report.html",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a comparison in that folder")
 
@@ -24,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare and print the table."""
     from hilum.pipeline.comparing import Target, compare
+    from hilum.pipeline.reporting import write_report
 
     target = Target(arguments.output, overwrite=arguments.overwrite)
     compare(arguments.methods, part=arguments.part, target=target)
+    write_report(arguments.output)
     return 0

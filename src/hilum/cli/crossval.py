@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+PICTURES_S = 20
+"""Most seconds that pictures of cases may take."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
@@ -23,8 +26,13 @@ def run(arguments: argparse.Namespace) -> int:
     from hilum.training.interrupt import leaving_at_once
 
     with leaving_at_once():
+        from hilum.experiment import load
         from hilum.pipeline.crossvalidation import crossval
+        from hilum.pipeline.reporting import write_report
 
     folds = [word.strip() for word in arguments.folds.split(",") if word.strip()]
-    crossval(arguments.config, arguments.overrides, folds=folds, overwrite=arguments.overwrite)
+    summary = crossval(arguments.config, arguments.overrides, folds=folds, overwrite=arguments.overwrite)
+    experiment = load(arguments.config, arguments.overrides)
+    if summary is not None and experiment.train.report:
+        write_report(experiment.runs / experiment.name, seconds=PICTURES_S)
     return 0

@@ -1,4 +1,4 @@
-"""`hilum report RUN [--part PART] [--output FILE] [--inside [--case ID] [--layer NAME]] [key=value ...]`."""
+"""`hilum report FOLDER [--part PART] [--output FILE] [--inside [--case ID] [--layer NAME]] [key=value ...]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
-    parser.add_argument("run", type=Path, help="a run folder")
+    parser.add_argument("run", type=Path, help="the folder of a run, a cross-validation or a comparison")
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings in place of the run's, such as data.source.root=..."
     )
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="the HTML file, by default RUN/report.html; or a folder, with --inside",
+        help="the HTML file, by default report.html in that folder; or a folder, with --inside",
     )
     inside = parser.add_argument_group("looking inside the network, in place of the page")
     inside.add_argument(

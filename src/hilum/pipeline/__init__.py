@@ -16,6 +16,7 @@ from hilum.pipeline.scoring import score_predictions
 from hilum.pipeline.splitting import split
 from hilum.pipeline.sweeping import sweep
 from hilum.pipeline.training import resume, train
+from hilum.pipeline.viewing import view
 
 __all__ = [
     "DescribeOptions",
@@ -36,5 +37,6 @@ __all__ = [
     "split",
     "sweep",
     "train",
+    "view",
     "write_report",
 ]

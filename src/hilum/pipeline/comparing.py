@@ -21,6 +21,7 @@ from hilum.pipeline.scored_folders import ScoredFolder, read_scored
 from hilum.run import write_text
 
 Say = Callable[[str], None]
+COMPARISON_NAME = "compare.json"
 PREFERRED = ("test", "val")
 """Parts that are compared where none is named: the first that every folder has."""
 
@@ -35,7 +36,7 @@ class Target:
     @property
     def files(self) -> tuple[Path, Path]:
         """The table and the JSON."""
-        return self.folder / "compare.csv", self.folder / "compare.json"
+        return self.folder / "compare.csv", self.folder / COMPARISON_NAME
 
     def refuse_existing(self) -> None:
         """Raise ConfigError where there is a comparison already, which `overwrite` would replace."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -185,8 +186,9 @@ def _empty(folder: Path, folds: Sequence[Fold]) -> None:
     for fold in folds:
         if fold.run.folder.exists():
             create(fold.run.folder, overwrite=True)
-    for name in (CONFIG_NAME, "cases.csv", "patients.csv", "summary.json"):
+    for name in (CONFIG_NAME, "cases.csv", "patients.csv", "summary.json", "report.html"):
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "figures", ignore_errors=True)
 
 
 def is_crossval(folder: Path) -> bool:

@@ -70,13 +70,14 @@ def look_inside(
     out = Path(output) if output is not None else run.folder / FOLDER
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
+    epoch = int(restored.facts["position"]["epoch"])
     with ExitStack() as stack:
         board = stack.enter_context(TensorBoard(run.tensorboard, say=say)) if output is None else None
         for file in _files(restored, chosen, out, layer=look.layer, say=say):
             say(str(file))
             written.append(file)
             if board is not None:
-                board.picture(f"{FOLDER}/{file.stem}", _pixels(file))
+                board.pictures({f"{FOLDER}/{file.stem}": file.read_bytes()}, epoch=epoch)
     return written
 
 
@@ -198,10 +199,3 @@ def _part(part: str) -> Part:
         if name == part:
             return name
     raise SplitError(received_part(part))
-
-
-def _pixels(file: Path) -> npt.NDArray[np.uint8]:
-    from PIL import Image
-
-    with Image.open(file) as picture:
-        return np.asarray(picture.convert("RGB"))

@@ -13,6 +13,7 @@ from hilum.evaluation.summary import overall, summarise
 from hilum.evaluation.table import table
 from hilum.inference.predictor import Predictor
 from hilum.pipeline.by_patient import decided_rows, with_decisions
+from hilum.pipeline.charts import draw_charts
 from hilum.pipeline.degrading import Degrading, degrade_of
 from hilum.pipeline.group_columns import group_columns, values_by, with_columns
 from hilum.pipeline.pictures import draw
@@ -85,6 +86,13 @@ class ScoredPart:
             predictor=self.predictor,
             experiment=experiment,
         )
+        draw_charts(self.home, self.part, epoch=self._epoch, say=say)
         for line in table(summary):
             say(line)
         return summary
+
+    @property
+    def _epoch(self) -> int:
+        """The epoch of the network that scores: the best one, or the last where none was validated."""
+        best = (self.restored.facts.get("best") or {}).get("epoch")
+        return int(self.restored.facts["position"]["epoch"] if best is None else best)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -11,9 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch.utils.tensorboard import SummaryWriter
+
+
+LOG_AND_CHECKPOINTS = "training goes on, log.jsonl and the checkpoints hold everything"
 
 
 class TensorBoard:
@@ -53,12 +59,19 @@ class TensorBoard:
                 self._writer.add_histogram(name, numbers, epoch)
             self._writer.flush()
 
-    def picture(self, name: str, pixels: NDArray[Any]) -> None:
-        """Adds a picture (rows, columns, 3) of 8 bits."""
+    def pictures(self, shown: Mapping[str, bytes], *, epoch: int) -> None:
+        """Adds pictures (PNG) at an epoch; a slash in a name parts groups.
+
+        Where the folder cannot be written, that is said once.
+        """
+        from PIL import Image
+
         if self._writer is None:
             return
-        with self._giving_up():
-            self._writer.add_image(name, pixels, dataformats="HWC")
+        with self._giving_up("pictures", "figures/ holds them"):
+            for name, content in shown.items():
+                values = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+                self._writer.add_image(name, values, epoch, dataformats="HWC")
             self._writer.flush()
 
     def close(self) -> None:
@@ -68,16 +81,13 @@ class TensorBoard:
                 self._writer.close()
 
     @contextmanager
-    def _giving_up(self) -> Iterator[None]:
+    def _giving_up(self, what: str = "curves", kept: str = LOG_AND_CHECKPOINTS) -> Iterator[None]:
         """Turn what keeps the curves from being written into a note: nothing of the training is lost with them."""
         try:
             yield
         except OSError as error:
             self._writer = None
-            self._say(
-                f"note: no more curves in TensorBoard's folder {self._folder}: {error.strerror or error}; "
-                "training goes on, log.jsonl and the checkpoints hold everything"
-            )
+            self._say(f"note: no more {what} in TensorBoard's folder {self._folder}: {error.strerror or error}; {kept}")
 
     def __enter__(self) -> Self:
         return self

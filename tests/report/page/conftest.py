@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 
 from hilum.evaluation.rows import write_rows
-from hilum.evaluation.summary import summarise
+from hilum.evaluation.summary import overall, summarise
 from hilum.metrics.accuracy import AccuracyMetric
 from hilum.metrics.auroc import AurocMetric
 from hilum.metrics.dice import DiceMetric
 from hilum.metrics.hd95 import Hd95Metric
+from hilum.pipeline.crossvalidation import CONFIG_NAME, HEADER
 from hilum.problem import Problem
 
 VOID = {"br", "hr", "img", "input", "link", "meta"}
@@ -173,6 +175,68 @@ def write_run(folder: Path, task: str) -> Path:
     (folder / "split.csv").write_text("\n".join(lines) + "\n")
     looks = [{**LEDGER, "scores": {score: 0.5}}, {**LEDGER, "scores": {score: None}}]
     (folder / "test_ledger.jsonl").write_text("".join(json.dumps(look) + "\n" for look in looks))
+    return folder
+
+
+def write_crossval(folder: Path, task: str = "segmentation") -> Path:
+    """The folder of a cross-validation of three folds, whose runs have no weights and no data."""
+    segmentation = task == "segmentation"
+    rows = segmentation_rows("test") if segmentation else classification_rows("test")
+    metrics = (DiceMetric(), Hd95Metric()) if segmentation else (AurocMetric(), AccuracyMetric())
+    problem = SEGMENTATION if segmentation else CLASSIFICATION
+    names = [f"fold-{number}" for number in range(3)]
+    rows = [{**row, "fold": names[int(str(row["patient_id"])[1:]) % 3]} for row in rows]
+    for name in names:
+        write_run(folder / name, task)
+    write_rows(folder / "cases.csv", rows)
+    summary = summarise(rows, problem, metrics=metrics, notes=[f"a note of {EVIL}"])
+    each = {
+        name: overall(summarise([row for row in rows if row["fold"] == name], problem, metrics=metrics, bootstrap=None))
+        for name in names
+    }
+    scores = {score: [each[name][score] for name in names] for score in each[names[0]]}
+    summary["folds"] = {
+        "mean": {score: float(np.mean(values)) for score, values in scores.items()},
+        "std": {score: float(np.std(values, ddof=1)) for score, values in scores.items()},
+        "each": each,
+    }
+    (folder / "summary.json").write_text(json.dumps({"test": summary}))
+    classes = "{background: 0, organ: 1, lesion: 2}" if segmentation else "[normal, ill]"
+    (folder / CONFIG_NAME).write_text(f"{HEADER}name: crossed\ntask: {{kind: {task}, classes: {classes}}}\n")
+    return folder
+
+
+def write_comparison(folder: Path, methods: tuple[str, ...] = ("two-dim", "three-dim", EVIL)) -> Path:
+    """The folder of a comparison with every kind of line that there is."""
+    lines: list[dict[str, Any]] = []
+    for score, structures in (("dice", ("", "organ", "lesion")), ("hd95", ("",))):
+        for place, (a, b) in enumerate(itertools.combinations(methods, 2)):
+            for number, structure in enumerate(structures):
+                gap = 0.0123456789 * (place + 1) - 0.02 * number
+                known = (place, structure) != (1, "lesion")
+                line = {"score": score, "structure": structure, "a": a, "b": b}
+                line |= {"value_a": 0.8 + gap, "value_b": 0.8, "difference": gap if known else None}
+                line |= {"low": gap - 0.03, "high": gap + 0.0271828} if known else {"low": None, "high": None}
+                line |= {"test": "wilcoxon", "p": 0.0004 if known else None, "p_holm": 0.0012 if known else None}
+                lines.append({**line, "verdict": f"{a} better" if known else "undefined"})
+    scores = {"dice": {"value": 0.8123456, "std_of_runs": 0.01, "runs": [0.80, 0.82]}, "hd95": {"value": 3.25}}
+    places = [
+        {"method": name, "rank": rank, "low": 1, "high": rank, "first": 1 / (rank + 1)}
+        for rank, name in enumerate(methods, start=1)
+    ]
+    content = {
+        "part": "test",
+        "task": "segmentation",
+        "patients": 6,
+        "cases": 12,
+        "interval": {"method": "BCa bootstrap of patients, paired", "level": 0.95, "resamples": 2000, "seed": 0},
+        "methods": {name: {"runs": ["runs/one", "runs/two"], "scores": scores} for name in methods},
+        "comparisons": lines,
+        "rankings": {"dice": {"agreement": 0.75, "places": places}},
+        "notes": [f"a note of {EVIL}"],
+    }
+    folder.mkdir(parents=True)
+    (folder / "compare.json").write_text(json.dumps(content))
     return folder
 
 

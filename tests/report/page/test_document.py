@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from tests.report.page.conftest import EVIL, Page, parsed, write_run
 
 from hilum.metrics.pair import STATUSES
 from hilum.pipeline.reporting import write_report
+from hilum.report.page.raster import ZOOM
 
 FILES = ("summary.json", "cases.csv", "log.jsonl", "provenance.json", "split.csv", "config.yaml", "test_ledger.jsonl")
 NEEDED = FILES[:-1]
@@ -101,7 +103,7 @@ def test_a_case_id_cannot_become_a_program(written_run: Path) -> None:
     assert text.count("<script>") == 1
     page = parsed(text)
     assert any(EVIL in words for _, words in page.texts), "it is shown, as text"
-    for figure in (written_run / "figures").iterdir():
+    for figure in (written_run / "figures").glob("*.svg"):
         assert EVIL not in figure.read_text(encoding="utf-8")
 
 
@@ -234,6 +236,9 @@ def test_charts_are_files_too(written_run: Path) -> None:
     page: Page = parsed(report(written_run, output=written_run / "elsewhere.html"))
     names = {str(figure["id"]) for figure in page.all("figure") if figure.get("id")}
     assert {file.stem.removeprefix("val_") for file in (written_run / "figures").glob("val_*.svg")} == names
-    for file in (written_run / "figures").iterdir():
-        assert ET.parse(file).getroot().tag.endswith("svg")
+    for file in (written_run / "figures").glob("*.svg"):
+        root = ET.parse(file).getroot()
+        assert root.tag.endswith("svg")
+        with Image.open(file.with_suffix(".png")) as picture:
+            assert picture.size == tuple(round(ZOOM * float(side)) for side in root.attrib["viewBox"].split()[2:])
     assert not (written_run / "report.html").exists()

@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from hilum.report.page.markup import EMPTY, element, fixed, joined
-from hilum.report.page.palette import hue, hues, on_images, variables
+from hilum.report.page.palette import hue, hues, on_images, resolved
 
 WIDTH, HEIGHT = 420.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 16.0, 30.0, 44.0
@@ -219,7 +219,8 @@ def alone(svg: Markup) -> str:
     """A chart as a file of its own: on white, with its rules of style inside."""
     head, _, rest = str(svg).partition(">")
     paper = element("rect", width="100%", height="100%", class_="paper")
-    rules = f"<style>{variables(dark=False)}{rules_of_charts()}</style>"
+    on_image = 'class="plane"' in head
+    rules = f"<style>{resolved(asset('chart.css') + hues(), on_image=on_image)}</style>"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}>{rules}{paper}{rest}\n'
 
 

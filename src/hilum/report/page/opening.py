@@ -23,7 +23,8 @@ def opening(scored: Scored) -> Markup:
     """The head of the page."""
     files = scored.files
     when = str(files.provenance.get("finished") or files.provenance.get("started") or "")[:10]
-    about = " \u00b7 ".join(word for word in (f"{part_name(scored.part)} part" if scored.summary else "", when) if word)
+    kind = "cross-validation" if scored.folds else f"{part_name(scored.part)} part" if scored.summary else ""
+    about = " \u00b7 ".join(word for word in (kind, when) if word)
     return element(
         "header",
         element("p", about, class_="eyebrow"),
@@ -74,9 +75,9 @@ def answer(scored: Scored) -> Markup:
         else EMPTY
     )
     mean = "mean " if scored.task == "segmentation" else ""
-    said = Markup("On {} of the {} part, the {}{} is {}{}.")
+    said = Markup("On {}{}, the {}{} is {}{}.")
     return (
-        said.format(who, part_name(scored.part), mean, score_name(scored.monitor), shown, ends)
+        said.format(who, _where(scored), mean, score_name(scored.monitor), shown, ends)
         + _missed(scored)
         + _by_patient(scored)
     )
@@ -153,8 +154,16 @@ def _tile(scored: Scored, column: str, entry: Mapping[str, Any]) -> Markup:
     )
 
 
+def _where(scored: Scored) -> str:
+    """Which patients these are, after their number."""
+    folds = len(scored.folds.get("each") or ())
+    return f", each scored by one of {folds} networks that has not seen it" if folds else f" of {scored.whole}"
+
+
 def _role(scored: Scored) -> list[str]:
     """What the part is for, and how often the test part was looked at."""
+    if scored.folds:
+        return []
     looks = sum(look.part == "test" for look in scored.files.looks)
     if scored.part == "test":
         again = "" if looks < 2 else ": choices made after the first look make these scores optimistic"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from hilum.report.figures import PALETTE
@@ -34,18 +35,24 @@ DARK = {
     "good": "#55d3a9",
     "on-cell": "#0c1116",
 }
+VARIABLE = re.compile(r"var\(--([a-z0-9-]+)\)")
 DARK_PALETTE = ("#5CB3EA", "#F2854A", "#2EC495", "#E3A0C9", "#EDB43C", "#A3D6F5", "#B4B4B4")
 """PALETTE on a dark page, hue by hue."""
 
 
-def variables(*, dark: bool = True) -> str:
+def variables() -> str:
     """The rules that set all colours: light ones, and dark ones for screens that ask for them or were switched."""
     light = f":root{{color-scheme:light;{_declared(LIGHT, PALETTE)}}}"
-    if not dark:
-        return light
     night = f"color-scheme:dark;{_declared(DARK, DARK_PALETTE)}"
     asked = f'@media screen and (prefers-color-scheme:dark){{:root:not([data-theme="light"]){{{night}}}}}'
     return f'{light}{asked}@media screen{{:root[data-theme="dark"]{{{night}}}}}'
+
+
+def resolved(rules: str, *, on_image: bool = False) -> str:
+    """Rules of style with the light colours in place of variables, which few programs but browsers know."""
+    tints = DARK_PALETTE if on_image else PALETTE
+    known = {**LIGHT, **{f"c{index}": tint for index, tint in enumerate(tints, start=1)}}
+    return VARIABLE.sub(lambda found: known[found[1]], rules)
 
 
 def on_images() -> str:

@@ -13,7 +13,7 @@ from hilum.evaluation.rows import PROBABILITY_PREFIX, Row
 from hilum.report.page.chart import Drawing
 from hilum.report.page.files import RunFiles
 from hilum.report.page.ranking import Answers
-from hilum.report.page.wording import count_digits
+from hilum.report.page.wording import count_digits, part_name
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,16 @@ class Scored:
     def patient_level(self) -> Mapping[str, Any]:
         """The scores of a classification by patient; empty where cases alone were scored."""
         return dict(self.summary.get("patient_level") or {})
+
+    @property
+    def folds(self) -> Mapping[str, Any]:
+        """The scores of each fold of a cross-validation, their mean and spread; empty for a run."""
+        return dict(self.summary.get("folds") or {})
+
+    @property
+    def whole(self) -> str:
+        """What the scores are about, in a sentence: a part of a run, or all folds of a cross-validation."""
+        return "all folds" if self.folds else f"the {part_name(self.part)} part"
 
     @property
     def monitor(self) -> str:

@@ -44,7 +44,7 @@ def _structures(scored: Scored) -> list[Markup]:
         if present is not None:
             rows.append([f"{name}, where it is present", *_cells(scored, present)])
     rows.append(["mean", *_cells(scored, scored.overall)])
-    return [table(f"Scores of the {part_name(scored.part)} part by structure, means over the cases", head, rows)]
+    return [table(f"Scores of {scored.whole} by structure, means over the cases", head, rows)]
 
 
 def _cells(scored: Scored, entries: Mapping[str, Any]) -> list[Markup]:
@@ -84,7 +84,7 @@ def _over_all(scored: Scored, shown: Mapping[str, Any]) -> Markup:
             cells.append(score((patients.get("overall") or {}).get(column) or {}, scored.digits(column)))
         rows.append([*cells, *([entry.get("method", "")] if methods else []), bar(entry)])
     head += [*(["interval by"] if methods else []), ""]
-    return table(f"Scores of the {part_name(scored.part)} part over all classes", head, rows)
+    return table(f"Scores of {scored.whole} over all classes", head, rows)
 
 
 def _other_parts(scored: Scored) -> list[Markup]:
