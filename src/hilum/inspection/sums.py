@@ -16,13 +16,15 @@ Known = Callable[[Any], Axes | None]
 
 BIASED = ("addmm", "baddbmm")
 PRODUCTS = ("mm", "bmm", *BIASED)
+BY_VALUE = ("_prelu_kernel", "rsub")
+"""What works value by value besides what torch marks so."""
 ATTENTION = "_scaled_dot_product"
 """What the names of the several ways to attend begin with."""
 
 
 def axes_behind(name: str, arguments: Sequence[Any], result: Tensor, known: Known, *, pointwise: bool) -> Axes | None:
     """The axes in the result of an operator with all its arguments; None where its places cannot be followed."""
-    if pointwise or (name in ("max", "min") and any(isinstance(part, Tensor) for part in arguments[1:])):
+    if pointwise or name in BY_VALUE:
         found = [(axes, part.shape) for part in arguments if (axes := known(part)) is not None]
         return joined(found, result.shape) if found else None
     if name in PRODUCTS:
