@@ -72,13 +72,14 @@ def _outputs(summary: Mapping[str, Any]) -> list[str]:
     entries = summary["classes"]
     counted = [key for key in ("cases", "present") if key in next(iter(entries.values()))]
     names = list(next(iter(entries.values()))["scores"])
+    in_unit = summary["task"] == "regression"
     grid = [["", *counted, *names]]
     for name, entry in entries.items():
         unit = f" ({entry['unit']})" if entry.get("unit") else ""
-        shown = [_shown(entry["scores"][score], entry.get("unit") is not None) for score in names]
+        shown = [_shown(entry["scores"][score], in_unit) for score in names]
         grid.append([f"{name}{unit}", *(str(entry[key]) for key in counted), *shown])
     if len(entries) > 1:
-        means = [_shown(found) if (found := summary["overall"].get(score)) else "" for score in names]
+        means = [_shown(summary["overall"][score], in_unit) for score in names]
         grid.append(["mean", *[""] * len(counted), *means])
     return aligned(grid, numeric=range(1, 1 + len(counted)))
 
