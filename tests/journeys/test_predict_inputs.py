@@ -25,7 +25,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import SimpleITK
 
     root = tmp_path_factory.mktemp("archive") / "in"
-    for folder in ("a/deep", "b", "two", "film"):
+    for folder in ("a/deep", "b", "two", "us"):
         (root / folder).mkdir(parents=True)
     affine = np.diag([4.0, 4.0, 5.0, 1.0])
     nib.save(nib.Nifti1Image(voxels(0), affine), root / "a" / "deep" / "one.nii")
@@ -40,7 +40,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         changes = {"SeriesInstanceUID": f"1.2.{number + 1}", "SeriesDescription": name}
         write_series(root / "two", voxels(6 + number).T, changes=changes, prefix=name)
     write_series(root / "series", voxels(8).T)
-    save_dicom(root / "film" / "us.dcm", image_dataset(voxels(9)[:2], multi=True))
+    save_dicom(root / "us" / "us.dcm", image_dataset(voxels(9)[:2], multi=True))
     Image.fromarray(voxels(9)[..., 0].astype(np.uint8)).save(root / "scout.png")
     (root / "report.pdf").write_text("not an image")
     return root

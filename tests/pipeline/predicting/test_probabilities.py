@@ -70,9 +70,7 @@ def test_what_was_visited_is_read_back_and_elsewhere_is_background(
     expected = np.where(seen, values, outside)
     assert np.abs(np.moveaxis(found.get_fdata(), 3, 0) - expected).max() <= 0.5001 * STEP[stored] + 1e-9
     (comment,) = found.header.extensions
-    assert json.loads(comment.text if hasattr(comment, "text") else comment.get_content().rstrip(b"\0")) == {
-        "channels": list(problem.classes)
-    }
+    assert json.loads(comment.content.rstrip(b"\0")) == {"channels": list(problem.classes)}
 
 
 def test_the_geometry_is_that_of_the_image_to_the_last_bit(tmp_path: Path) -> None:
