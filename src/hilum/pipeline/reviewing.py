@@ -22,9 +22,11 @@ from hilum.inference.review.flags import Flagging, flag_counts, told_flags
 from hilum.inference.review.numbers import (
     Numbers,
     confidence_numbers,
+    has_confidence,
     image_numbers,
     label_numbers,
     part_numbers,
+    reviewed,
 )
 from hilum.inference.review.sureness import Sureness
 from hilum.pipeline.restore import restore
@@ -39,7 +41,7 @@ from hilum.volume import Volume
 Say = Callable[[str], None]
 
 MOST_MEASURED = 2000
-"""Training cases of a classification that are measured: drawn evenly with the run's seed where there are more. Of a
+"""Training cases that are measured where the answer is about whole images: drawn evenly with the run's seed where there are more. Of a
 segmentation all are, as none of their structures may lie in a window that is passed over."""
 MOST_VALIDATED = 200
 """Validation cases that tell how sure the network usually is, drawn likewise."""
@@ -55,7 +57,7 @@ def keep_fingerprint(session: Session) -> None:
     run, runtime, predict = session.run, session.runtime, session.study.experiment.predict
     if runtime.is_main:
         run.fingerprint.unlink(missing_ok=True)  # of other data or settings
-    if predict.review is None and not predict.skip_air:
+    if (predict.review is None and not predict.skip_air) or not reviewed(session.study.problem):
         return
     runtime.main_first(lambda: run.write_json(run.fingerprint, _fingerprint(session.study, session.validation.stop)))
 
@@ -67,7 +69,7 @@ def keep_validation(session: Session, *, say: Say) -> None:
     """
     run, runtime, study = session.run, session.runtime, session.study
     settings, seed = study.experiment.predict.review, study.experiment.runtime.seed
-    if settings is None or not study.split.part("val"):
+    if settings is None or not reviewed(study.problem) or not study.split.part("val"):
         return
     runtime.barrier()
     restored = restore(run)
@@ -98,7 +100,7 @@ class _Measuring:
         problem, prepared = self.study.problem, store.get(case)
         volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
         numbers = image_numbers(read_header(case.files[0]).grid, volume, problem.channels)
-        if problem.kind == "classification":
+        if not problem.dense:
             return {"numbers": numbers}
         if not isinstance(case.label, ImageRef):
             raise DataError("has no mask")
@@ -116,7 +118,7 @@ class _Measuring:
 def _fingerprint(study: Study, stop: StopRequest) -> dict[str, Any]:
     """What the training part is like, as JSON."""
     experiment, problem, train = study.experiment, study.problem, study.split.part("train")
-    most = MOST_MEASURED if problem.kind == "classification" else len(train)
+    most = len(train) if problem.dense else MOST_MEASURED
     cases = _drawn(train, most, seed=experiment.runtime.seed, purpose="review training")
 
     @contextmanager
@@ -146,8 +148,9 @@ def _predicted(session: Session, cases: Sequence[Case], predictor: Predictor, fl
         prepared, source = dataset.prepared(index), read_header(case.files[0]).grid
         volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
         numbers = image_numbers(source, volume, problem.channels)
-        if problem.kind == "classification":
-            yield numbers | confidence_numbers({None: float(predictor.classify_prepared([volume])[0].max())})
+        if not problem.dense:
+            sure = {None: float(predictor.classify_prepared([volume])[0].max())} if has_confidence(problem) else {}
+            yield numbers | confidence_numbers(sure)
             continue
         sureness = Sureness(problem)
         labels = predictor.labels(volume, source, sureness=sureness).tensor[0].numpy()

@@ -88,6 +88,16 @@ def confidence_numbers(sure: Mapping[str, float] | Mapping[None, float]) -> Numb
     return {confidence_column(name): _rounded(value) for name, value in sure.items()}
 
 
+def reviewed(problem: Problem) -> bool:
+    """Whether cases are flagged: not those of a restoration, in which nothing is found."""
+    return problem.kind != "restoration"
+
+
+def has_confidence(problem: Problem) -> bool:
+    """Whether the highest output tells how sure a network is of an answer about a whole image."""
+    return problem.kind == "classification"
+
+
 def voxel_size(grid: Grid) -> tuple[str, float]:
     """The unit in which structures are measured on a grid, and how many of it a voxel has."""
     return ("ml", abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000) if grid.unit == "mm" else ("pixels", 1.0)

@@ -10,7 +10,7 @@ from torch import Tensor
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
 from hilum.inference.restoring import restored
-from hilum.inference.review.numbers import Numbers, confidence_numbers
+from hilum.inference.review.numbers import Numbers, confidence_numbers, has_confidence
 from hilum.pipeline.predicting.probabilities import HELD_BYTES, Store
 from hilum.pipeline.predicting.review import Review
 from hilum.volume import Grid, Volume
@@ -43,7 +43,7 @@ def answer(
     if kind == "restoration":
         return _restored(predictor, prepared)
     said = _whole(predictor, prepared)
-    if review is None or kind != "classification":
+    if review is None or not has_confidence(predictor.problem):
         return said
     return Answer(said.values, said.disagreement, confidence_numbers({None: float(said.values.max())}))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.review.fingerprint import Fingerprint
 from hilum.inference.review.flags import Flagging, flag_counts, shared_flags, told_flags
-from hilum.inference.review.numbers import Numbers, confidence_numbers, image_numbers, part_numbers
+from hilum.inference.review.numbers import Numbers, confidence_numbers, image_numbers, part_numbers, reviewed
 from hilum.inference.review.sureness import Sureness, mean_sureness
 from hilum.pipeline.predicting.tables import Row
 from hilum.volume import Grid, Volume
@@ -85,7 +85,7 @@ def told(rows: Sequence[Mapping[str, str | float]]) -> str:
 def review_of(runs: Sequence[Run], restored: Sequence[Restored]) -> tuple[Review | None, tuple[str, ...]]:
     """The review of a batch, and what is to be said of it; none where a run has no fingerprint, or it is not wanted."""
     settings = restored[0].experiment.predict.review
-    if settings is None or restored[0].problem.kind == "restoration":  # nothing is found in a restored image
+    if settings is None or not reviewed(restored[0].problem):
         return None, ()
     trainings, notes = [], []
     for run, one in zip(runs, restored, strict=True):
