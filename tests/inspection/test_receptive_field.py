@@ -97,7 +97,7 @@ def compare(layer: Layer, values: Tensor, image: Tensor) -> bool:
     middle = [length // 2 for length in values.shape[1:]]
     for axis, field in enumerate(layer.field):
         step = -(-image.shape[axis + 2] // values.shape[axis + 1])
-        if field + 2 * MARGIN * step > image.shape[axis + 2] and field + 3 * step > image.shape[axis + 2]:
+        if field + 3 * step > image.shape[axis + 2]:
             continue
         reach = min(MARGIN, (image.shape[axis + 2] - field) // (2 * step) - 1)
         extents = []
