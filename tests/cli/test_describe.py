@@ -83,14 +83,14 @@ def test_in_3d_and_at_full_size_it_costs_nothing(capsys: pytest.CaptureFixture[s
 
 
 def test_the_table_names_what_to_know(capsys: pytest.CaptureFixture[str]) -> None:
-    text = said(capsys, "convnet", "channels=[4,8,16]", "--size", "30x28", "--classes", "3")
+    text = said(capsys, "convnet", "channels=[4,8,16]", "--size", "30x32", "--classes", "3")
     lines = text.splitlines()
-    assert lines[0] == "convnet: 1 channel of 30 x 28, 3 outputs"
+    assert lines[0] == "convnet: 1 channel of 30 x 32, 3 outputs"
     assert re.split(r"\s{2,}", lines[2]) == [
         "layer", "kind", "output", "parameters", "multiply-adds", "receptive field",
     ]  # fmt: skip
     assert re.split(r"\s{2,}", lines[3]) == [
-        "features.conv1_1", "Conv2d", "4 x 30 x 28", "40", f"{30 * 28 * 36:,}".replace(",", " "), "3 x 3",
+        "features.conv1_1", "Conv2d", "4 x 30 x 32", "40", f"{30 * 32 * 36:,}".replace(",", " "), "3 x 3",
     ]  # fmt: skip
     evenly = "its stride does not divide evenly what it is given"
     assert [line for line in lines if line.startswith("- ") and "drops" in line] == [
@@ -148,7 +148,7 @@ def test_a_configuration_with_its_data(tmp_path: Path, capsys: pytest.CaptureFix
         (["resnet", "--size", "224"], "--size: received 224, expected two or three lengths"),
         (["resnet", "--size", "large"], "--size: received 'large', expected two or three lengths"),
         (["resnet", "--channels", "0"], "--channels: received 0, expected at least 1"),
-        (["lenet5", "--size", "12x32"], "axis 0 is 12, of which 1 reach s4 (a kernel of 2): nothing would come out"),
+        (["lenet5", "--size", "12x32"], "axis 0 is 12, of which 4 reach c3 (a kernel of 5): nothing would come out"),
         (["densenet", "--size", "28x28"], "of which 1 reach transition3 (a kernel of 2)"),
         (["unet", "--size", "30x32"], "must be a multiple of 8"),
     ],
