@@ -55,7 +55,7 @@ def keep_fingerprint(session: Session) -> None:
     run, runtime, predict = session.run, session.runtime, session.study.experiment.predict
     if runtime.is_main:
         run.fingerprint.unlink(missing_ok=True)  # of other data or settings
-    if predict.review is None and not predict.skip_air:
+    if (predict.review is None and not predict.skip_air) or session.study.problem.kind == "restoration":
         return
     runtime.main_first(lambda: run.write_json(run.fingerprint, _fingerprint(session.study, session.validation.stop)))
 
@@ -67,7 +67,7 @@ def keep_validation(session: Session, *, say: Say) -> None:
     """
     run, runtime, study = session.run, session.runtime, session.study
     settings, seed = study.experiment.predict.review, study.experiment.runtime.seed
-    if settings is None or not study.split.part("val"):
+    if settings is None or not study.split.part("val") or study.problem.kind == "restoration":
         return
     runtime.barrier()
     restored = restore(run)
@@ -98,7 +98,7 @@ class _Measuring:
         problem, prepared = self.study.problem, store.get(case)
         volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
         numbers = image_numbers(read_header(case.files[0]).grid, volume, problem.channels)
-        if problem.kind == "classification":
+        if problem.kind != "segmentation":
             return {"numbers": numbers}
         if not isinstance(case.label, ImageRef):
             raise DataError("has no mask")
@@ -116,7 +116,7 @@ class _Measuring:
 def _fingerprint(study: Study, stop: StopRequest) -> dict[str, Any]:
     """What the training part is like, as JSON."""
     experiment, problem, train = study.experiment, study.problem, study.split.part("train")
-    most = MOST_MEASURED if problem.kind == "classification" else len(train)
+    most = len(train) if problem.kind == "segmentation" else MOST_MEASURED
     cases = _drawn(train, most, seed=experiment.runtime.seed, purpose="review training")
 
     @contextmanager
@@ -148,6 +148,9 @@ def _predicted(session: Session, cases: Sequence[Case], predictor: Predictor, fl
         numbers = image_numbers(source, volume, problem.channels)
         if problem.kind == "classification":
             yield numbers | confidence_numbers({None: float(predictor.classify_prepared([volume])[0].max())})
+            continue
+        if not problem.dense:  # neither a number nor several findings say how sure they are
+            yield numbers
             continue
         sureness = Sureness(problem)
         labels = predictor.labels(volume, source, sureness=sureness).tensor[0].numpy()
