@@ -64,7 +64,7 @@ def look_inside(
     run = open_run(Path(folder))
     restored = restore(run, overrides)
     if look.layer is not None and restored.problem.kind != "classification":
-        raise ConfigError("--layer: Grad-CAM is for classification, this run is a segmentation: remove it")
+        raise ConfigError(f"--layer: Grad-CAM is for classification, the task is {restored.problem.kind}: remove it")
     cohort = restored.experiment.data.source.cohort(restored.problem.kind)
     chosen = _chosen(run, cohort, look, restored)
     out = Path(output) if output is not None else run.folder / FOLDER

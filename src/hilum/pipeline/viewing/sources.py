@@ -32,6 +32,8 @@ from hilum.training import checkpoint
 
 PREFERRED = ("test", "val")
 """The parts that are shown first, where they have scores."""
+SHOWN_TASKS = ("classification", "segmentation")
+"""The kinds of task whose answers the page shows."""
 MOST_COLUMNS = 3
 UNSCORED = "not scored: hilum evaluate writes the scores"
 
@@ -58,6 +60,7 @@ def gather(
 def _of_run(run: Run, *, predictions: Path | None, part: str | None, overrides: Sequence[str]) -> Gathered:
     experiment = load(run.config, list(overrides))
     kind = experiment.task.kind
+    _refuse_other_task(run, kind)
     cohort = experiment.data.source.cohort(kind)
     cases = cohort.cases
     files = predicted_files(predictions, cases) if predictions is not None else {}
@@ -91,6 +94,13 @@ def _of_run(run: Run, *, predictions: Path | None, part: str | None, overrides: 
             "scores": UNSCORED,
         },
     )
+
+
+def _refuse_other_task(run: Run, kind: str) -> None:
+    """Raise ConfigError for a run of a task whose answers the page cannot show."""
+    if kind not in SHOWN_TASKS:
+        message = f"{run.folder}: received a {kind}, expected one of {', '.join(SHOWN_TASKS)}"
+        raise ConfigError(f"{message}: of other tasks hilum evaluate draws a picture into the run folder")
 
 
 def _network(run: Run, overrides: Sequence[str]) -> tuple[Any, str]:
@@ -128,6 +138,7 @@ def _of_predictions(folder: Path) -> Gathered:
     facts = _provenance(folder)
     home = _home(facts)
     run, problem, frames = _predicted_by(folder, facts, home)
+    _refuse_other_task(run, problem.kind)
     source = _placed(str(facts.get("input", "")), home)
     by_id = {case.id: case for case in find_inputs(source, problem.channels, frames=frames)}
     rows = read_results(folder)
