@@ -154,8 +154,8 @@ def _outline(axes: Axes, mask: npt.NDArray[np.bool_], steps: tuple[float, float]
     upright = np.stack([np.stack([x, y], 1), np.stack([x, y + 1], 1)], 1)
     edges = np.concatenate([level, upright]) * np.array(steps[::-1])
     for colour, points, opacity in (("black", 1.8, 0.5), (tint, 1.0, 1.0)) if len(edges) else ():
-        look = {"colors": colour, "linewidths": points, "alpha": opacity, "capstyle": "round"}
-        axes.add_collection(LineCollection(list(edges), zorder=3, **look))
+        lines = LineCollection(list(edges), colors=colour, linewidths=points, alpha=opacity, capstyle="round", zorder=3)
+        axes.add_collection(lines)
 
 
 def _legend(picture: Figure, there: Sequence[str], tints: Mapping[str, str], sizes: Mapping[str, str]) -> None:
