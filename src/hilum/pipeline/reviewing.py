@@ -32,7 +32,7 @@ from hilum.inference.review.sureness import Sureness
 from hilum.pipeline.restore import restore
 from hilum.pipeline.session import Session
 from hilum.pipeline.study import Study
-from hilum.prepare.dataset_zscore import inside_structures
+from hilum.problem import IGNORE
 from hilum.random import generator
 from hilum.tracking.console import bar
 from hilum.training.interrupt import StopRequest
@@ -110,8 +110,8 @@ class _Measuring:
         if self.study.experiment.data.patch is None:
             return {"numbers": numbers}
         window = self.study.sampling.size(prepared.image.shape[1:])
-        inside = inside_structures(torch.from_numpy(np.asarray(prepared.target))).numpy()
-        measure = air_measure(prepared.image, inside, window)
+        target = np.asarray(prepared.target)
+        measure = air_measure(prepared.image, (target > 0).any(0) & (target != IGNORE).all(0), window)
         return {"numbers": numbers, "air": [measure.dark, measure.least]}
 
 
