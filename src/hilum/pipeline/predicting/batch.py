@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hilum.case import Case
 from hilum.errors import HilumError, number_of
+from hilum.hardware import keep_freed_memory
 from hilum.inference.inputs import find_inputs
 from hilum.pipeline.predicting.case import Failure, Work, Written
 from hilum.pipeline.predicting.folder import OutputFolder, alone_in, clear_parts, open_output, writing_to
@@ -72,6 +73,8 @@ def predict(  # noqa: PLR0913 (each is an option of the command)
         return {"seen": "no" if case.id in compared else "unknown"} if check_leakage else {}
 
     runtime = networks.first.experiment.runtime.start(alone=True)
+    if runtime.device.type == "cpu" and not networks.counts_memory:
+        keep_freed_memory()  # every window asks for the same pieces again
     setup = networks.setup(runtime)
     work = Work(
         networks.predictor(runtime), _output(output, source, cases, launch), setup_sha256(setup), networks.of_cases
