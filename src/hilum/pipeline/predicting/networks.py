@@ -94,9 +94,14 @@ class Networks:
         return extras_of(settings, self.first.problem, cases, run=names, weights_sha256=digest)
 
     @property
+    def counts_memory(self) -> bool:
+        """Whether a budget of memory has to be kept."""
+        return any(one.experiment.predict.memory_gb is not None for one in self.restored)
+
+    @property
     def ahead(self) -> int:
         """Cases to read before the network is asked for them: none where memory is counted, since they take it too."""
-        if any(one.experiment.predict.memory_gb is not None for one in self.restored):
+        if self.counts_memory:
             return 0
         return 2 if usable_cores() >= CORES_FOR_TWO else 1
 
