@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import shutil
@@ -15,23 +14,24 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE, VERSION = "@niivue/niivue", "0.69.0"
-INTEGRITY = "sha512-YMjQvJgD1W2b7DuoxkwlC4VxbrgIePRJ5qyQzXKxi2v2MBVg285P/CIQyg46oDDGDIcaNlbd+MhtO/edMbXJkA=="
-"""The hash of the package's archive: another content under the same version is refused."""
-FOLDER = Path("src", "hilum", "report", "viewer")
-SCRIPT, LICENSE = FOLDER / "niivue.umd.js", FOLDER / "niivue.license.txt"
+MEMBER = "package/dist/niivue.umd.js"
+SHA256 = "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af"
+"""The hash of that file: another content under the same version is refused."""
+SCRIPT = Path("src", "hilum", "report", "viewer", "niivue.umd.js")
 ARCHIVE = "HILUM_NIIVUE"
 """Environment variable: the archive that `npm pack @niivue/niivue@0.69.0` makes, for builds without a network."""
 
 
 class NiivueHook(BuildHookInterface[Any]):
-    """Puts NiiVue's script and its licence beside the page that loads it, once for each version."""
+    """Puts NiiVue's script beside the page that loads it, once for each version."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Unpack NiiVue; where it cannot be had, warn and build without: all but `hilum view` works then."""
         root = Path(self.root)
-        if (root / SCRIPT).is_file() and _first_line(root / LICENSE) == f"{PACKAGE} {VERSION}":
+        script = root / SCRIPT
+        if script.is_file() and hashlib.sha256(script.read_bytes()).hexdigest() == SHA256:
             return
         try:
             with tempfile.TemporaryDirectory() as folder:
@@ -56,23 +56,11 @@ def archive(folder: Path) -> Path:
 
 
 def unpack(file: Path, root: Path) -> None:
-    """Write the script and its licence from the archive. Raises OSError for an archive of other content."""
-    content = file.read_bytes()
-    found = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
-    if found != INTEGRITY:
-        raise OSError(f"{file.name} has the hash {found}, expected {INTEGRITY}")
+    """Write the script that an archive holds. Raises KeyError or OSError where it holds none, or another one."""
     with tarfile.open(file) as packed:
-        script, terms = (_member(packed, name) for name in ("package/dist/niivue.umd.js", "package/LICENSE"))
-    (root / SCRIPT).write_bytes(script)
-    (root / LICENSE).write_bytes(f"{PACKAGE} {VERSION}\n\n".encode() + terms)
-
-
-def _member(packed: tarfile.TarFile, name: str) -> bytes:
-    stream = packed.extractfile(name)
-    if stream is None:
-        raise KeyError(f"{name} is no file")
-    return stream.read()
-
-
-def _first_line(file: Path) -> str:
-    return file.read_text(encoding="utf-8").partition("\n")[0] if file.is_file() else ""
+        stream = packed.extractfile(MEMBER)
+        content = b"" if stream is None else stream.read()
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise OSError(f"{MEMBER} of {file.name} has the hash {found}, expected {SHA256}")
+    (root / SCRIPT).write_bytes(content)

@@ -43,13 +43,13 @@ def test_options_are_checked_before_anything_is_loaded(
     assert hint in capsys.readouterr().err
 
 
-def test_only_two_verbs_work_on_several_processes(
+def test_few_verbs_work_on_several_processes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SystemExit):
         cli.main(["evaluate", "run"])
-    assert "only train and predict work on several processes" in capsys.readouterr().err
+    assert "only train, predict, crossval work on several processes" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,9 @@ def test_a_resumed_run_hides_what_it_repeats(tmp_path: Path) -> None:
     with TensorBoard(tmp_path) as board:
         for epoch in range(4):
             board.epoch({"epoch": epoch, "loss": 1.0})
+    written = int(time.time())
+    while int(time.time()) == written:  # files are read in the order of their names, which begin with the second
+        time.sleep(0.01)
     with TensorBoard(tmp_path, resume_epoch=2) as board:
         for epoch in range(2, 5):
             board.epoch({"epoch": epoch, "loss": 2.0})

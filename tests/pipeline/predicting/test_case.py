@@ -20,6 +20,7 @@ from hilum.case import Case, ImageRef
 from hilum.errors import OutputError
 from hilum.formats.reading import read_image
 from hilum.inference.predictor import Predictor
+from hilum.pipeline.predicting.answering import Answer
 from hilum.pipeline.predicting.case import Answered, Failure, Ready, Work, Written
 from hilum.pipeline.predicting.folder import OutputFolder
 from hilum.problem import Problem
@@ -43,8 +44,10 @@ class Bright:
     def prepared(self, image: Volume) -> Volume:
         return image
 
-    def labels(self, prepared: Volume, source: Grid, *, sureness: None) -> Volume:
+    def labels(self, prepared: Volume, source: Grid, *, visit: None, sureness: None, held_bytes: int) -> Volume:
+        assert visit is None, "no probabilities are wanted"
         assert sureness is None, "without a fingerprint nothing is measured"
+        assert not held_bytes
         self.fail(prepared)
         return Volume((prepared.tensor > 0).to(torch.uint8) * 5, source)
 
@@ -108,7 +111,7 @@ def test_sizes_of_many_structures_take_no_mask_of_the_image_for_each(
     ready = task.read(case)
     assert isinstance(ready, Ready)
     labels = np.random.default_rng(2).integers(0, num_classes, shape).astype(np.uint8)
-    answered = Answered(case, ready.made_from, ready.grid, torch.from_numpy(labels), None, 0.0)
+    answered = Answered(ready, Answer(torch.from_numpy(labels)), 0.0)
     tracemalloc.start()
     written = task.write(answered)
     peak_bytes = tracemalloc.get_traced_memory()[1]

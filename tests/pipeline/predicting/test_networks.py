@@ -19,13 +19,17 @@ RUNS = [Run(Path("a")), Run(Path("b"))]
 PROBLEM = Problem("segmentation", 3, ("t1",), ("background", "organ"), ((0,), (1,)))
 
 
-def restored(problem: Problem = PROBLEM, *, frames: list[Any] | None = None, steps: str = "") -> Restored:
+def restored(
+    problem: Problem = PROBLEM, *, frames: list[Any] | None = None, steps: str = "", by_patient: str | None = None
+) -> Restored:
     """What a run gives back, as far as it is compared."""
     described = [SimpleNamespace(described=steps)] if steps else []
     found = SimpleNamespace(
         problem=problem,
         facts={"frames": frames or [None]},
-        experiment=SimpleNamespace(predict=SimpleNamespace(steps=described)),
+        experiment=SimpleNamespace(
+            predict=SimpleNamespace(steps=described), decide=SimpleNamespace(patient=by_patient)
+        ),
     )
     return cast(Restored, found)
 
@@ -68,6 +72,7 @@ def test_odd_weights_are_refused(weights: list[float], count: int, message: str)
         (restored(replace(PROBLEM, values=((0,), (2,)))), r"the classes .* organ: 2.* organ: 1"),
         (restored(replace(PROBLEM, exclusive=False)), "overlapping regions"),
         (restored(frames=[0]), "how images lie in files"),
+        (restored(by_patient="max"), "say how with decide.patient"),
         (restored(steps="holes of organ"), "is post-processed once, say how with predict.postprocess"),
     ],
 )

@@ -14,7 +14,7 @@ def as_png(svg: str) -> bytes:
     import resvg_py
 
     files, family = _fonts()
-    picture: bytes = resvg_py.svg_to_bytes(
+    return resvg_py.svg_to_bytes(
         svg_string=svg,
         zoom=ZOOM,
         skip_system_fonts=True,
@@ -22,7 +22,6 @@ def as_png(svg: str) -> bytes:
         font_family=family,
         sans_serif_family=family,
     )
-    return bytes(picture)
 
 
 @cache

@@ -20,8 +20,8 @@ NAMES = (HOST, "localhost")
 """What a browser on this machine may call the server; any other name is a page that was pointed here by its DNS."""
 TOKEN_BYTES = 16
 POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "connect-src 'self' data: blob:; img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "connect-src 'self' data: blob:; img-src 'self' data: blob:; font-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
