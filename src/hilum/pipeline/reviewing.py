@@ -41,8 +41,8 @@ from hilum.volume import Volume
 Say = Callable[[str], None]
 
 MOST_MEASURED = 2000
-"""Training cases that are measured where the answer is about whole images: drawn evenly with the run's seed where there are more. Of a
-segmentation all are, as none of their structures may lie in a window that is passed over."""
+"""Training cases that are measured where the answer is about whole images: drawn evenly with the run's seed where there
+are more. Of a segmentation all are, as none of their structures may lie in a window that is passed over."""
 MOST_VALIDATED = 200
 """Validation cases that tell how sure the network usually is, drawn likewise."""
 CODE = ("inference/review", "inference/air.py", "geometry")
