@@ -165,7 +165,9 @@ def _histogram(axes: Axes, values: Array, name: str, *, sizes_only: bool) -> Non
     left = np.log10(np.abs(values[values != 0])) if sizes_only else values
     axes.set_title(name, fontsize=6.5, fontweight="normal", pad=2)
     if left.size:
-        axes.hist(left, bins=BINS, color=RIGHT, log=not sizes_only)
+        counts, edges = np.histogram(left, bins=BINS)
+        axes.stairs(counts, edges, fill=True, color=RIGHT)  # one patch: much faster than a bar each
+        axes.set_yscale("linear" if sizes_only else "symlog")
     if zeros:
         axes.text(0.98, 0.9, f"{zeros:.0%} zero", transform=axes.transAxes, ha="right", fontsize=6, color=INK)
     axes.grid(False)
