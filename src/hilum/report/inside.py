@@ -24,7 +24,7 @@ MOST_MAPS = 8
 MOST_LAYERS = 24
 BINS = 60
 HEAT = "magma"
-HEAT_OPACITY = 0.5
+HEAT_OPACITY = 0.7
 CELL_INCH = 0.62
 
 
@@ -114,7 +114,8 @@ def gradcam_picture(image: Array, heats: Sequence[Heat], out: Path, *, title: st
             for axes in row:
                 bare(axes)
             truth = "\n(the truth)" if heat.is_truth else ""
-            label = f"{heat.name}\np = {heat.probability:.2f}{truth}"
+            empty = "" if heat.values.any() else "\nnothing\nspeaks for it"
+            label = f"{heat.name}\np = {heat.probability:.2f}{truth}{empty}"
             row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=7.5)
             for number, (pixels, warm) in enumerate(_cuts(image, heat.values)):
                 _three(row[3 * number : 3 * number + 3], pixels, warm, top=top)
@@ -137,7 +138,7 @@ def _three(axes: Sequence[Axes], pixels: Array, heat: Array, *, top: float) -> N
     axes[0].imshow(pixels, cmap="gray")
     axes[1].imshow(heat, cmap=HEAT, vmin=0, vmax=top)
     axes[2].imshow(pixels, cmap="gray")
-    axes[2].imshow(heat, cmap=HEAT, vmin=0, vmax=top, alpha=HEAT_OPACITY)
+    axes[2].imshow(heat, cmap=HEAT, vmin=0, vmax=top, alpha=HEAT_OPACITY * heat / top)  # nothing over what is 0
 
 
 def histograms_picture(layers: Mapping[str, Array], out: Path, *, title: str, sizes_only: bool = False) -> None:
@@ -168,7 +169,7 @@ def _histogram(axes: Axes, values: Array, name: str, *, sizes_only: bool) -> Non
         counts, edges = np.histogram(left, bins=BINS)
         axes.stairs(counts, edges, fill=True, color=RIGHT)  # one patch: much faster than a bar each
         axes.set_yscale("linear" if sizes_only else "symlog")
-    if zeros:
+    if zeros >= 0.005:
         axes.text(0.98, 0.9, f"{zeros:.0%} zero", transform=axes.transAxes, ha="right", fontsize=6, color=INK)
     axes.grid(False)
     axes.tick_params(labelsize=6, labelbottom=True)
