@@ -106,6 +106,7 @@ def gradcam_picture(image: Array, heats: Sequence[Heat], out: Path, *, title: st
     Of a volume the three planes through the map's highest value. All maps share one range, from 0 to the highest.
     """
     planes = 1 if image.ndim == 2 else 3
+    window = (float(image.min()), float(image.max()))
     top = max(float(heat.values.max()) for heat in heats) or 1.0
     with figure(1.2 + 3 * planes * 1.25, 0.6 + len(heats) * 1.4, out) as picture:
         picture.suptitle(title, fontsize=9)
@@ -118,7 +119,7 @@ def gradcam_picture(image: Array, heats: Sequence[Heat], out: Path, *, title: st
             label = f"{heat.name}\np = {heat.probability:.2f}{truth}{empty}"
             row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=7.5)
             for number, (pixels, warm) in enumerate(_cuts(image, heat.values)):
-                _three(row[3 * number : 3 * number + 3], pixels, warm, top=top)
+                _three(row[3 * number : 3 * number + 3], pixels, warm, top=top, window=window)
 
 
 def _cuts(image: Array, heat: Array) -> list[tuple[Array, Array]]:
@@ -133,11 +134,12 @@ def _cuts(image: Array, heat: Array) -> list[tuple[Array, Array]]:
     ]
 
 
-def _three(axes: Sequence[Axes], pixels: Array, heat: Array, *, top: float) -> None:
-    """The image, the map, and the map over the image."""
-    axes[0].imshow(pixels, cmap="gray")
+def _three(axes: Sequence[Axes], pixels: Array, heat: Array, *, top: float, window: tuple[float, float]) -> None:
+    """The image, shown in a window of values, the map up to its highest value, and the map over the image."""
+    low, high = window
+    axes[0].imshow(pixels, cmap="gray", vmin=low, vmax=high)
     axes[1].imshow(heat, cmap=HEAT, vmin=0, vmax=top)
-    axes[2].imshow(pixels, cmap="gray")
+    axes[2].imshow(pixels, cmap="gray", vmin=low, vmax=high)
     axes[2].imshow(heat, cmap=HEAT, vmin=0, vmax=top, alpha=HEAT_OPACITY * heat / top)  # nothing over what is 0
 
 
