@@ -75,7 +75,7 @@ def before(hilum: Hilum, write: Write) -> Path:
 
 def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
     tensors: dict[str, torch.Tensor] = checkpoint.load(run / "checkpoints" / f"{name}.pt")[0]["model"]
-    return tensors
+    return {key: tensor.contiguous() for key, tensor in tensors.items()}
 
 
 STILL = "train.freeze=[conv1, bn1, layer*]"
@@ -170,7 +170,7 @@ def test_histograms_change_no_bit_and_the_rate_in_the_log_is_that_of_the_head(
     assert all(torch.equal(plain[name], watched[name]) for name in plain)
     assert read_log(tmp_path / "plain") == read_log(tmp_path / "watched")
     assert [line["lr"] for line in read_log(tmp_path / "plain")] == [0.02, 0.02]
-    events = EventAccumulator(str(tmp_path / "watched" / "tensorboard"))
+    events = EventAccumulator(str(tmp_path / "watched" / "tensorboard"), size_guidance={"histograms": 0})
     events.Reload()
     tags = events.Tags()["histograms"]
     assert {"activations/conv1", "weights/layer4.1.conv2", "gradients/fc"} <= set(tags)
@@ -183,9 +183,6 @@ def test_the_inside_of_a_run_is_drawn(hilum: Hilum, before: Path, tmp_path: Path
     assert done.code == 0, done.text
     names = {"filters.png", "maps_p03.png", "activations_p03.png", "gradients_p03.png", "gradcam_p03.png"}
     assert {file.name for file in (run / "inside").iterdir()} == names
-    done = hilum("report", run, "--inside", "--output", tmp_path / "out")
-    assert done.code == 0, done.text
-    assert len(list((tmp_path / "out").glob("gradcam_*.png"))) == 2  # a case of each class
     hilum("report", run, "--inside", "--case", "p99").refuses("received 'p99', which is not in the data")
     hilum("report", run, "--inside", "--layer", "layr3").refuses("did you mean 'layer3'?")
     hilum("report", run, "--inside", "--part", "tset").refuses("did you mean 'test'?")

@@ -91,7 +91,7 @@ def test_histograms_are_there_for_each_epoch(tmp_path: Path) -> None:
     with TensorBoard(tmp_path) as board:
         for epoch in range(2):
             board.histograms(epoch, {"weights/conv1": values + epoch})
-    events = EventAccumulator(str(tmp_path))
+    events = EventAccumulator(str(tmp_path), size_guidance={"histograms": 0})
     events.Reload()
     found = {event.step: event.histogram_value for event in events.Histograms("weights/conv1")}
     assert [(found[epoch].min, found[epoch].max, found[epoch].num) for epoch in (0, 1)] == [(-1, 3, 4), (0, 4, 4)]

@@ -20,7 +20,7 @@ from hilum.data.splits.base import restore as restore_split
 from hilum.data.store import Store
 from hilum.errors import ConfigError, SplitError, nearest
 from hilum.layers.gradcam import grad_cam, map_layer
-from hilum.layers.probe import outputs_of, stage_modules
+from hilum.layers.probe import outputs_of, stage_modules, weighted_layers
 from hilum.pipeline.restore import Restored, restore
 from hilum.report.inside import Heat, filters_picture, gradcam_picture, histograms_picture, maps_picture
 from hilum.run import Run, open_run
@@ -98,27 +98,33 @@ def _of_case(restored: Restored, case: Case, out: Path, *, layer: str | None) ->
     """The pictures of one case."""
     problem, experiment, model = restored.problem, restored.experiment, restored.model
     image, target = _sample(restored, case)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", case.id)
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", case.id)
     shown = _shown(image)
     with torch.no_grad(), outputs_of(model, stage_modules(model)) as seen:
         probabilities = problem.probabilities(model(image))[0]
     stages = {stage: output[0].float().numpy() for stage, output in seen.items() if output.ndim == image.ndim}
     if stages:
-        maps_picture(shown, stages, out / f"maps_{name}.png", title=f"Case {case.id}: what each stage gives")
-        yield out / f"maps_{name}.png"
+        maps_picture(shown, stages, out / f"maps_{stem}.png", title=f"Case {case.id}: what each stage gives")
+        yield out / f"maps_{stem}.png"
     values = layer_values(model, experiment.build_loss(problem), image, target)
+    kernels = [name for name in weighted_layers(model) if _has_kernels(model.get_submodule(name))]
     for kind, told in (("activations", "what each layer gives"), ("gradients", "gradient of the loss by the weights")):
-        own = {key.partition("/")[2]: numbers for key, numbers in values.items() if key.startswith(f"{kind}/")}
+        own = {name: values[key] for name in kernels if (key := f"{kind}/{name}") in values}
         if own:
-            file = out / f"{kind}_{name}.png"
+            file = out / f"{kind}_{stem}.png"
             histograms_picture(own, file, title=f"Case {case.id}: {told}", sizes_only=kind == "gradients")
             yield file
     if problem.kind == "classification":
         used = map_layer(model, image, layer)
         heats = _heats(restored, image, probabilities, truth=int(target), layer=used)
-        file = out / f"gradcam_{name}.png"
+        file = out / f"gradcam_{stem}.png"
         gradcam_picture(shown, heats, file, title=f"Case {case.id}: Grad-CAM at {used}")
         yield file
+
+
+def _has_kernels(layer: nn.Module) -> bool:
+    """Whether a layer has weights beside those of a normalisation."""
+    return any(parameter.ndim > 1 for parameter in layer.parameters(recurse=False))
 
 
 def _heats(restored: Restored, image: Tensor, probabilities: Tensor, *, truth: int, layer: str) -> list[Heat]:
