@@ -26,7 +26,7 @@ loss: mse
 metrics: [psnr, ssim, mae]
 optimizer: {{kind: adam, lr: 1e-2}}
 schedule: cosine
-train: {{epochs: 2, steps_per_epoch: 40, report: false}}
+train: {{epochs: 1, steps_per_epoch: 60, report: false}}
 runtime: {{device: cpu, precision: float32, threads: 1}}
 runs: {folder}/runs
 """
