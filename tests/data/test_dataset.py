@@ -169,7 +169,7 @@ def test_without_a_patch_a_sample_is_the_whole_case(cases: list[Case], segmentat
     data = dataset(cases, segmentation, tmp_path, Sampling())
     sample, whole = data.sample(1, epoch=5, index=9), data.prepared(1)
     assert np.array_equal(sample.image, whole.image)
-    assert np.array_equal(sample.target[None], whole.target)
+    assert np.array_equal(sample.target[None], np.asarray(whole.target))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

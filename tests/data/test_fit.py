@@ -82,7 +82,7 @@ def test_a_step_is_fitted_to_what_the_steps_before_it_give(
     assert isinstance(zscore, DatasetZscoreConfig)
     assert spacing.mm == (1.0, 2.5, 3.0)
     prepared = [store(tmp_path, segmentation, canonical, spacing, window).get(case) for case in cases]
-    inside = np.concatenate([one.image[one.target > 0] for one in prepared])
+    inside = np.concatenate([one.image[np.asarray(one.target) > 0] for one in prepared])
     assert zscore.fitted is not None
     assert zscore.fitted[0].mean == pytest.approx(inside.mean(dtype=np.float64), rel=1e-5)
     assert zscore.fitted[0].high <= 1

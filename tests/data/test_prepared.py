@@ -40,7 +40,7 @@ def same(a: Prepared, b: Prepared) -> bool:
         and a.image.dtype == b.image.dtype
         and np.array_equal(a.image, b.image)
         and type(a.target) is type(b.target)
-        and np.array_equal(a.target, b.target)
+        and np.array_equal(np.asarray(a.target), np.asarray(b.target))
         and a.grid == b.grid
         and a.case == b.case
     )
@@ -165,7 +165,7 @@ def test_other_files_steps_and_classes_are_other_entries(
     zscored = Store(cache, segmentation, [ZscoreConfig()]).get(case)
     windowed = Store(cache, segmentation, [WindowConfig(low=0, high=9)]).get(case)
     assert not np.array_equal(zscored.image, windowed.image)
-    assert not np.array_equal(Store(cache, swapped, []).get(case).target, before.target)
+    assert not np.array_equal(np.asarray(Store(cache, swapped, []).get(case).target), np.asarray(before.target))
     assert len(files(cache)) == 4
     write_case("a", seed=5)  # the same file name, other voxels
     assert not np.array_equal(Store(cache, segmentation, []).get(case).image, before.image)

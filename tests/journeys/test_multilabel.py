@@ -102,8 +102,8 @@ def test_columns_of_each_finding_may_be_empty(hilum: Hilum, pictures: Path, tmp_
     }
 
 
-def test_the_installed_command_checks_and_splits(command: Hilum, pictures: Path) -> None:
-    done = command("check", pictures / "findings.yaml")
+def test_the_check_knows_every_finding(hilum: Hilum, pictures: Path) -> None:
+    done = hilum("check", pictures / "findings.yaml")
     assert done.code == 0, done.text
     assert "upper" in done.out
 

@@ -120,8 +120,8 @@ class Fit:
     def _after(self, case: Case, before: Sequence[PrepareConfig]) -> tuple[Volume, Volume | None]:
         """Image and encoded mask of a case after some steps."""
         raw = read_case(case, self.store.problem)
-        masked = isinstance(raw.target, Volume) and self.store.problem.kind == "segmentation"
-        image, label = raw.image, raw.target if masked else None
+        image, label = raw.image, raw.target if isinstance(raw.target, Volume) else None
+        label = label if self.store.problem.kind == "segmentation" else None
         for step in before:
             image, label = (step.for_channels(case.there) if case.missing else step).apply(image, label)
         return image, label
@@ -132,7 +132,7 @@ class Fit:
         if isinstance(target, int):
             inside = np.bincount([target], minlength=problem.num_outputs)
             return [inside.tolist(), [1] * problem.num_outputs]
-        inside, seen = counted(target, problem)
+        inside, seen = counted(np.asarray(target), problem)
         return [inside.tolist(), seen.tolist()]
 
     def _all(self, doing: str, work: Callable[[Case], Found]) -> list[Found]:
@@ -180,9 +180,7 @@ class Fit:
         return found
 
 
-def counted(
-    target: npt.NDArray[np.int8 | np.int16], problem: Problem
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def counted(target: npt.NDArray[Any], problem: Problem) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Voxels of each class or region of a target (1 or R, I, J, K), and those that are not ignored, by class.
 
     Or images of each finding of a target (L,).

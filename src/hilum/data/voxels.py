@@ -50,8 +50,8 @@ def read_case(case: Case, problem: Problem) -> RawCase:
         findings += of_case(error, case)
     try:
         target, rounded = _target(case, problem)
-        masked = isinstance(target, Volume) and problem.kind == "segmentation"
-        findings += mask_findings(target, case, rounded=rounded) if masked else []
+        if isinstance(target, Volume) and problem.kind == "segmentation":
+            findings += mask_findings(target, case, rounded=rounded)
     except DataError as error:
         findings += of_case(error, case)
     if image is not None and isinstance(target, Volume) and isinstance(case.label, ImageRef):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hilum.augment.base import IntensityAugment
 from hilum.case import Cohort, ImageRef
-from hilum.data.section import DataConfig
+from hilum.data.section import DataConfig, PatchConfig
 from hilum.inference.section import PredictConfig
 from hilum.problem import Problem
 
@@ -26,7 +26,7 @@ def restoration_faults(data: DataConfig, predict: PredictConfig, problem: Proble
         yield ("predict", "memory_gb"), "is for segmentation, the task is restoration: remove it"
     patch = data.patch
     for name in ("foreground", "classes") if patch is not None else ():
-        if getattr(patch, name) not in (0, type(patch).model_fields[name].default):  # a resolved file has the defaults
+        if getattr(patch, name) not in (0, PatchConfig.model_fields[name].default):  # a resolved file has the defaults
             yield ("data", "patch", name), "places patches on structures, which a restoration has not: remove it"
 
 

@@ -150,7 +150,7 @@ def _outputs(session: Session, predictor: Predictor) -> Iterator[Output]:
             predicted = predictor.probabilities(volume).tensor.cpu().numpy()
             rng = generator(runtime.seed, 0, number, "calibrate")
             truth, probabilities = sampled(
-                prepared.target, predicted, exclusive=study.problem.exclusive, rng=rng, most=most
+                np.asarray(prepared.target), predicted, exclusive=study.problem.exclusive, rng=rng, most=most
             )
         yield Output(case.id, case.patient, truth.astype(np.int64), probabilities)
 

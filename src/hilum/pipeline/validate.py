@@ -210,7 +210,7 @@ def _restored_row(
 
 def _image_row(case: Case, part: str, answers: Tensor, predictor: Predictor) -> Row:
     truth = read_target(case, predictor.problem)
-    if isinstance(truth, Volume):
-        raise AssertionError("a mask was read for a task with one answer an image")
+    if truth is None or isinstance(truth, Volume):
+        raise AssertionError("an image was read for a task with one answer an image")
     key = case_key(case, part, predictor)
     return image_row(key, truth, answers=answers.numpy(), problem=predictor.problem)

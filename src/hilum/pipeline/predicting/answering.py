@@ -75,8 +75,8 @@ def _labels(
 
 
 def _restored(predictor: Predictor | Ensemble, image: Prepared) -> Answer:
+    assert isinstance(image, Volume)
     if isinstance(predictor, Ensemble):
         found, disagreement = predictor.restored_and_disagreement(image)
         return Answer(found.tensor, disagreement)
-    assert isinstance(image, Volume)
     return Answer(restored(predictor, image).tensor)
