@@ -1,5 +1,6 @@
 """Filters on images small enough to be worked out by hand, as lectures do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ EDGE = [[1, 0, -1]] * 3
 SHARPEN = [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]
 
 
-def prepared(rows: list[list[float]], **settings: Any) -> list[list[float]]:
+def prepared(rows: Sequence[Sequence[float]], **settings: Any) -> list[list[float]]:
     """A picture of these rows after the step `filter`."""
     values = torch.tensor(rows, dtype=torch.float32)[None, :, :, None]
     image = Volume(values, Grid((len(rows), len(rows[0]), 1), np.eye(4), "pixel"))
@@ -55,21 +56,21 @@ def test_a_stride_of_2() -> None:
     ]
     by = {"kind": "kernel", "values": [[3, 4, 4], [1, 0, 2], [-1, 0, 3]]}
     expected = [[91, 100, 88], [69, 91, 117], [44, 72, 74]]
-    assert prepared([list(map(float, row)) for row in image], by=by, padding="valid", stride=2) == expected
+    assert prepared(image, by=by, padding="valid", stride=2) == expected
 
 
 def test_a_convolution_turns_the_kernel_round() -> None:
     """A single 1 in the middle gives the kernel itself, and by cross-correlation the kernel turned round."""
     dot = [[0.0] * 5, [0.0] * 5, [0, 0, 1.0, 0, 0], [0.0] * 5, [0.0] * 5]
-    values = [[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]
-    by = {"kind": "kernel", "values": values, "operation": "convolution"}
+    values: list[list[float]] = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    by: dict[str, Any] = {"kind": "kernel", "values": values, "operation": "convolution"}
     assert prepared(dot, by=by, padding="valid") == values
     assert prepared(dot, by={**by, "operation": "cross_correlation"}, padding="valid") == [
         row[::-1] for row in values[::-1]
     ]
 
 
-KERNELS: dict[str, list[list[float]]] = {
+KERNELS: dict[str, Any] = {
     "identity": [[1]],
     "brighten": [[1.5]],
     "darken": [[0.5]],
@@ -118,4 +119,4 @@ def test_in_3d_the_middle_is_the_number_of_neighbours() -> None:
     dot[0, 0, 1, 1, 1] = 1
     for kind, middle, corner in (("laplacian", -6, 0), ("outline", 26, -1), ("sharpen", 7, 0), ("emboss", 1, 3)):
         found = filtered(dot, by_name(kind), padding="zero")[0, 0]
-        assert (found[1, 1, 1], found[0, 0, 0]) == (middle, corner)
+        assert (float(found[1, 1, 1]), float(found[0, 0, 0])) == (middle, corner)

@@ -1,5 +1,6 @@
 """The step `filter`: where its voxels lie, what becomes of the labels, slices, and what is refused."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def step(**settings: Any) -> FilterStepConfig:
 
 def labels(like: Volume) -> Volume:
     """Each voxel of a mask tells its own number."""
-    return Volume(torch.arange(np.prod(like.grid.shape)).view(1, *like.grid.shape), like.grid)
+    return Volume(torch.arange(math.prod(like.grid.shape)).view(1, *like.grid.shape), like.grid)
 
 
 @pytest.mark.parametrize("padding", ["replicate", "valid"])

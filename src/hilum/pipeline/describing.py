@@ -179,4 +179,4 @@ def _channels(experiment: Experiment, problem: Problem) -> int:
 
 def _inner(model: nn.Module) -> nn.Module:
     """The network without what fills in missing channels."""
-    return cast("nn.Module", model.network) if isinstance(model, PresenceInput) else model
+    return model.network if isinstance(model, PresenceInput) else model

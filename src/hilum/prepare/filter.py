@@ -56,7 +56,8 @@ class FilterStepConfig(PrepareConfig, kind="filter"):
         across = next((axis for axis in range(3) if axis not in axes), None)
         images = images[None] if across is None else images.movedim(1 + across, 0)
         result = filtered(images, self.by, padding=self.padding, value=self.padding_value)
-        result = result[(..., *(slice(None, None, self.stride) for _ in axes))]
+        for axis in range(2, result.ndim) if self.stride > 1 else ():
+            result = result[(slice(None),) * axis + (slice(None, None, self.stride),)]
         result = result[0] if across is None else result.movedim(0, 1 + across)
         moved = label if label is None or grid == image.grid else resample(label, grid, "nearest")
         return Volume(result.contiguous(), grid), moved
@@ -66,8 +67,8 @@ class FilterStepConfig(PrepareConfig, kind="filter"):
         axes = self._axes(grid.shape)
         faults = self.by.faults(len(axes))
         if faults:
-            shape = "x".join(map(str, grid.shape))
-            raise DataError(f"preparation 'filter' by '{self.by.kind}' on an image of {shape} voxels: {faults[0]}")
+            sizes = "x".join(map(str, grid.shape))
+            raise DataError(f"preparation 'filter' by '{self.by.kind}' on an image of {sizes} voxels: {faults[0]}")
         start, step, shape = [0] * 3, [1] * 3, [*grid.shape]
         for axis, (before, after) in zip(axes, self.by.widths(len(axes)), strict=True):
             start[axis] = before if self.padding == "valid" else 0
