@@ -122,7 +122,7 @@ def test_a_run_stopped_before_its_first_checkpoint_takes_the_same_again(
     for name in ("best", "last", "previous"):
         run.checkpoint(name).unlink(missing_ok=True)
     save_file({name: value + 1 for name, value in weights(before).items()}, file)
-    with pytest.raises(CheckpointError, match="changed since .* was started: start a new run instead"):
+    with pytest.raises(CheckpointError, match=r"changed since .* was started: start a new run instead"):
         resume(run.folder)
 
 
