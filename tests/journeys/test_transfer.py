@@ -14,6 +14,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from tests.journeys.conftest import Hilum, read_csv, read_json, read_log, write_csv
 
+from hilum.errors import CheckpointError
+from hilum.pipeline.training import resume, train
 from hilum.training import checkpoint
 
 CONFIG = """\
@@ -97,32 +99,31 @@ def test_a_run_gives_its_body_and_keeps_its_head(hilum: Hilum, write: Write, bef
     assert "ids that another run knows" in done.out  # p00 to p11 are other people there
 
 
-def test_a_resumed_run_needs_them_no_more(hilum: Hilum, write: Write, before: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_needs_them_no_more(write: Write, before: Path, tmp_path: Path) -> None:
     gone = Path(shutil.copytree(before, tmp_path / "gone"))
-    hilum("train", write("whole", "b", runs=tmp_path), f"pretrained={gone}", "train.epochs=2")
-    hilum("train", write("half", "b", runs=tmp_path), f"pretrained={gone}", "train.epochs=1")
+    whole = train(write("whole", "b", runs=tmp_path), [f"pretrained={gone}", "train.epochs=2"])
+    half = train(write("half", "b", runs=tmp_path), [f"pretrained={gone}", "train.epochs=1"])
     shutil.rmtree(gone)
-    done = hilum("train", "--resume", tmp_path / "half", "train.epochs=2")
-    assert done.code == 0, done.text
-    assert "starts from" not in done.out
-    whole, half = weights(tmp_path / "whole"), weights(tmp_path / "half")
-    assert all(torch.equal(whole[name], half[name]) for name in whole)
+    resume(half.folder, ["train.epochs=2"])
+    expected, found = weights(whole.folder), weights(half.folder)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 def test_a_run_stopped_before_its_first_checkpoint_takes_the_same_again(
-    hilum: Hilum, write: Write, before: Path, tmp_path: Path
+    write: Write, before: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "given.safetensors"
     save_file(weights(before), file)
-    hilum("train", write("early", "b", runs=tmp_path), f"pretrained={file}", STILL)
+    run = train(write("early", "b", runs=tmp_path), [f"pretrained={file}", STILL])
     for name in ("best", "last"):
-        (tmp_path / "early" / "checkpoints" / f"{name}.pt").unlink()
-    assert hilum("train", "--resume", tmp_path / "early").code == 0
-    assert torch.equal(weights(tmp_path / "early")["conv1.weight"], weights(before)["conv1.weight"])
+        run.checkpoint(name).unlink()
+    resume(run.folder)
+    assert torch.equal(weights(run.folder)["conv1.weight"], weights(before)["conv1.weight"])
     for name in ("best", "last", "previous"):
-        (tmp_path / "early" / "checkpoints" / f"{name}.pt").unlink(missing_ok=True)
+        run.checkpoint(name).unlink(missing_ok=True)
     save_file({name: value + 1 for name, value in weights(before).items()}, file)
-    hilum("train", "--resume", tmp_path / "early").refuses("changed since", "start a new run")
+    with pytest.raises(CheckpointError, match=r"changed since .* was started: start a new run instead"):
+        resume(run.folder)
 
 
 def test_whom_the_weights_have_learnt_from_may_not_be_scored(
@@ -158,14 +159,12 @@ def test_what_cannot_be_taken_is_told_before_anything_is_computed(
     assert not (tmp_path / "wrong").exists()
 
 
-def test_histograms_change_no_bit_and_the_rate_in_the_log_is_that_of_the_head(
-    hilum: Hilum, write: Write, tmp_path: Path
-) -> None:
+def test_histograms_change_no_bit_and_the_rate_in_the_log_is_that_of_the_head(write: Write, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     words = ["train.epochs=2", "optimizer={kind: sgd, lr: 0.02, lr_decay: 0.5}"]
     for name, more in (("plain", "false"), ("watched", "true")):
-        assert hilum("train", write(name, "b", runs=tmp_path), *words, f"train.log_histograms={more}").code == 0
+        train(write(name, "b", runs=tmp_path), [*words, f"train.log_histograms={more}"])
     plain, watched = weights(tmp_path / "plain"), weights(tmp_path / "watched")
     assert all(torch.equal(plain[name], watched[name]) for name in plain)
     assert read_log(tmp_path / "plain") == read_log(tmp_path / "watched")

@@ -42,7 +42,7 @@ def test_a_picture_stays_and_a_slice_of_a_volume_has_its_first_axis_to_the_right
     assert plane(volume, 2).tolist() == [[22, 25], [21, 24], [20, 23]]
 
 
-@pytest.mark.parametrize("shape", [(5, 1, 3, 3), (18, 3, 7, 7), (6, 2, 3, 3, 3)])
+@pytest.mark.parametrize("shape", [(5, 1, 3, 3), (5, 2, 7, 7), (6, 2, 3, 3, 3)])
 def test_filters(tmp_path: Path, shape: tuple[int, ...]) -> None:
     filters_picture(noise(*shape), tmp_path / "f.png", layer="conv1", channels=("t1", "t2", "flair"))
     assert is_picture(tmp_path / "f.png")
