@@ -36,8 +36,10 @@ BALLS = ((np.array([-5.0, 3.0, -6.0]), 6.0), (np.array([4.0, -4.0, 5.0]), 5.0), 
 """Centres and radii (mm) of a structure without any symmetry, around the middle of the field of view."""
 EDGE_MM = 3.0
 """Over this the grey values fall from 1 to 0 at the edge of a ball."""
-HEADER = ("pixdim", "xyzt_units", "sform_code", "qform_code", "quatern_b", "quatern_c", "quatern_d")
-HEADER += ("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z")
+HEADER = (
+    *("pixdim", "xyzt_units", "sform_code", "qform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+)
 
 
 class Bright(nn.Module):
@@ -85,7 +87,7 @@ def saved(file: Path, affine: Affine, shape: tuple[int, ...], form: str) -> tupl
     assert isinstance(loaded, nib.Nifti1Image)
     if form != "neither":
         assert np.allclose(loaded.affine, affine, atol=1e-4)
-    places = nib.affines.apply_affine(loaded.affine, np.stack(np.indices(shape), -1))
+    places = nib.affines.apply_affine(loaded.affine, np.moveaxis(np.indices(shape), 0, -1))
     middle = nib.affines.apply_affine(loaded.affine, (np.array(shape) - 1) / 2)
     axes = loaded.affine[:3, :3] / np.linalg.norm(loaded.affine[:3, :3], axis=0)
     assert np.allclose(axes.T @ axes, np.eye(3), atol=1e-5)

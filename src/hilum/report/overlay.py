@@ -69,7 +69,7 @@ def write_overlay(case: Overlay, problem: Problem, out: Path) -> None:
     sections = _sections(case.labels, problem, axes)
     panels = [_panel(case, problem, axis, _fullest(counts)) for axis, counts in zip(axes, sections, strict=True)]
     tints = dict(zip(problem.foreground, colours(len(problem.foreground)), strict=True))
-    there = [name for name, seen in zip(problem.foreground, sections[0].any(0), strict=True) if seen]
+    there = [name for name, seen in zip(problem.foreground, sections[0].sum(0), strict=True) if seen]
     lines = 2 + (min(len(there), MOST_NAMED) + 2) // 3
     with figure(PANEL_INCH * max(len(panels), 2), PANEL_INCH + LINE_INCH * lines, out) as picture:
         picture.suptitle(case.id, fontsize=9, x=0.01, ha="left")
@@ -128,7 +128,7 @@ def _draw(axes: Axes, panel: Panel, tints: Sequence[str]) -> None:
     bare(axes)
     axes.set_facecolor("black")
     height, width = (size * step for size, step in zip(panel.image.shape, panel.steps, strict=True))
-    left, right, bottom, top = square(panel.masks.any(0), (height, width), panel.steps)
+    left, right, bottom, top = square(np.logical_or.reduce(panel.masks), (height, width), panel.steps)
     axes.imshow(
         windowed(panel.image), cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0), aspect="equal",
         interpolation="nearest",
