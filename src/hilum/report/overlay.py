@@ -23,7 +23,8 @@ Pixels = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-PANEL_INCH = 3.0
+PANEL_INCH, ALONE_INCH = 3.0, 4.5
+"""Side of each of several planes, and of a picture that is shown alone."""
 LINE_INCH = 0.2
 """Height of a line of text."""
 MOST_NAMED = 24
@@ -71,7 +72,8 @@ def write_overlay(case: Overlay, problem: Problem, out: Path) -> None:
     tints = dict(zip(problem.foreground, colours(len(problem.foreground)), strict=True))
     there = [name for name, seen in zip(problem.foreground, sections[0].sum(0), strict=True) if seen]
     lines = 2 + (min(len(there), MOST_NAMED) + 2) // 3
-    with figure(PANEL_INCH * max(len(panels), 2), PANEL_INCH + LINE_INCH * lines, out) as picture:
+    side = PANEL_INCH if len(panels) > 1 else ALONE_INCH
+    with figure(side * len(panels), side + LINE_INCH * lines, out) as picture:
         picture.suptitle(case.id, fontsize=9, x=0.01, ha="left")
         for place, panel in zip(picture.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw(place, panel, list(tints.values()))
