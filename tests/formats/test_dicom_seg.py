@@ -135,7 +135,8 @@ def test_where_nothing_was_found_there_is_an_empty_object(tmp_path: Path) -> Non
 
 def test_frames_of_an_enhanced_file_are_referred_to_in_their_order(tmp_path: Path) -> None:
     dataset = enhanced(planes(4), [6.0, 0.0, 9.0, 3.0])
-    ref = ImageRef(save_dicom(tmp_path / "multi.dcm", dataset, {key: TAGS[key] for key in TAGS}))
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
+    ref = ImageRef(save_dicom(tmp_path / "multi.dcm", dataset, TAGS))
     labels = numbers(read_header(ref).grid.shape)
     seg = written(labels, ref, tmp_path)
     assert np.array_equal(in_place(seg, ref), [labels == number for number in (1, 2, 3)])

@@ -79,7 +79,9 @@ def told(sources: dict[str, Path], out: Path) -> list[tuple[str, str, str]]:
     return [(name, str(results[name] or ""), failures.get(name, "")) for name in sources]
 
 
-def predict_all(hilum: Hilum, run: Path, sources: dict[str, Path], folder: Path, out: Path) -> list[tuple[str, ...]]:
+def predict_all(
+    hilum: Hilum, run: Path, sources: dict[str, Path], folder: Path, out: Path
+) -> list[tuple[str, str, str]]:
     done = hilum("predict", run, folder, out)
     assert done.code in (0, 3), done.text
     assert "Traceback" not in done.text
@@ -90,7 +92,7 @@ def predict_all(hilum: Hilum, run: Path, sources: dict[str, Path], folder: Path,
     return lines
 
 
-def compare(sources: dict[str, Path], lines: list[tuple[str, ...]], out: Path) -> None:
+def compare(sources: dict[str, Path], lines: list[tuple[str, str, str]], out: Path) -> None:
     """Labels lie on the grid that SimpleITK reads from the input."""
     import SimpleITK
 

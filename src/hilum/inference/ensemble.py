@@ -118,8 +118,9 @@ class Ensemble:
                 labels = member.labels(image, source, visit=add, sureness=sure, held_bytes=held)
                 votes.append(labels.tensor.flatten().numpy())
             values = np.concatenate([self._decided(total[:, part]) for part in _slabs(voxels)]).reshape(source.shape)
-            for part in _slabs(voxels) if visit is not None else ():
-                visit(torch.arange(part.start, part.stop), total[:, part])
+            if visit is not None:
+                for part in _slabs(voxels):
+                    visit(torch.arange(part.start, part.stop), total[:, part])
         if self.postprocess:
             values = postprocessed(values, source, steps=self.postprocess, problem=self.problem)
         return Volume(torch.from_numpy(values)[None], source), _unlike_labels(votes, self.problem)

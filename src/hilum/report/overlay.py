@@ -23,7 +23,8 @@ Pixels = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-PANEL_INCH = 3.0
+PANEL_INCH, ALONE_INCH = 3.0, 4.5
+"""Side of each of several planes, and of a picture that is shown alone."""
 LINE_INCH = 0.2
 """Height of a line of text."""
 MOST_NAMED = 24
@@ -69,9 +70,10 @@ def write_overlay(case: Overlay, problem: Problem, out: Path) -> None:
     sections = _sections(case.labels, problem, axes)
     panels = [_panel(case, problem, axis, _fullest(counts)) for axis, counts in zip(axes, sections, strict=True)]
     tints = dict(zip(problem.foreground, colours(len(problem.foreground)), strict=True))
-    there = [name for name, seen in zip(problem.foreground, sections[0].any(0), strict=True) if seen]
+    there = [name for name, seen in zip(problem.foreground, sections[0].sum(0), strict=True) if seen]
     lines = 2 + (min(len(there), MOST_NAMED) + 2) // 3
-    with figure(PANEL_INCH * max(len(panels), 2), PANEL_INCH + LINE_INCH * lines, out) as picture:
+    side = PANEL_INCH if len(panels) > 1 else ALONE_INCH
+    with figure(side * len(panels), side + LINE_INCH * lines, out) as picture:
         picture.suptitle(case.id, fontsize=9, x=0.01, ha="left")
         for place, panel in zip(picture.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw(place, panel, list(tints.values()))
@@ -128,7 +130,7 @@ def _draw(axes: Axes, panel: Panel, tints: Sequence[str]) -> None:
     bare(axes)
     axes.set_facecolor("black")
     height, width = (size * step for size, step in zip(panel.image.shape, panel.steps, strict=True))
-    left, right, bottom, top = square(panel.masks.any(0), (height, width), panel.steps)
+    left, right, bottom, top = square(np.logical_or.reduce(panel.masks), (height, width), panel.steps)
     axes.imshow(
         windowed(panel.image), cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0), aspect="equal",
         interpolation="nearest",

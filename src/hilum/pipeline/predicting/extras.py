@@ -155,5 +155,6 @@ def _overlay(made: Labelled) -> Overlay:
     sizes = {}
     for name, size in made.sizes.items():
         structure, _, unit = name.rpartition("_")
-        sizes[structure] = f"{float(size):.3g} {unit}"
+        shown = f"{float(size):.3g}" if float(size) < 1000 else f"{float(size):.0f}"
+        sizes[structure] = f"{shown} {unit}"
     return Overlay(made.case.id, image, labels, spacing, anatomical, sizes)

@@ -198,7 +198,7 @@ def _without(row: Row, names: Collection[str]) -> Row:
 
 def _stale(rows: Iterable[Row], now: tuple[str | float, str | float]) -> set[tuple[str, str]]:
     """Name and hash of the files of rows that were made of another input or by another setup, and of no valid row."""
-    stale, valid = set(), set()
+    stale, valid = set[tuple[str, str]](), set[tuple[str, str]]()
     for row in rows:
         files = {(str(row[name]), str(row[HASH[name]])) for name in HASH if name in row}
         (valid if (row[INPUT], row[SETUP]) == now else stale).update(files)

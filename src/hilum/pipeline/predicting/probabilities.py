@@ -60,7 +60,9 @@ class Store:
     def _coded(self, values: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """As they are stored, to the nearest step."""
         values = values.clip(0, 1)  # sums of an ensemble may be rounded to somewhat more than 1
-        return values if self._dtype.kind == "f" else np.rint(values * self._most).astype(self._dtype)
+        return (
+            values if self._dtype.kind == "f" else np.rint(values.astype(np.float64) * self._most).astype(self._dtype)
+        )
 
     def _slabs(self) -> Iterator[npt.NDArray[Any]]:
         """Slabs (I, J, k) along K, channel after channel, as NIfTI has its voxels."""
