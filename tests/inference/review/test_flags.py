@@ -103,7 +103,7 @@ def test_settings_widen_and_narrow() -> None:
     wide = ReviewConfig(margin=0.5, spread=0.0, tilt_degrees=30.0, disagreement=0.6)
     assert named(flagging(wide), spacing_x=1.4, tilt_degrees=25.0, liver_ml=2900.0, disagreement=0.5) == []
     narrow = ReviewConfig(margin=0.0, spread=0.0, tilt_degrees=0.0, disagreement=0.1)
-    found = named(flagging(narrow), spacing_x=1.01, tilt_degrees=1.0, liver_ml=2001.0, disagreement=0.2)
+    found = named(flagging(narrow), spacing_x=1.01, tilt_degrees=1.0, liver_ml=2001.0, cyst_ml=3.0, disagreement=0.2)
     assert found == ["spacing", "orientation", "volume", "disagreement"]
 
 

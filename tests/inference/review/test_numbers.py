@@ -65,7 +65,9 @@ def test_sizes_and_parts_are_those_that_were_painted() -> None:
     labels[19, 0, 0] = 1  # a speck
     labels[10, 10, :3] = 300
     grid = Grid(labels.shape, np.diag([2.0, 1.0, 3.0, 1.0]))
-    assert label_numbers(labels, grid, ORGANS) == {"organ_ml": (125 + 8 + 75 + 1) * 6 / 1000, "lesion_ml": 0.018}
+    assert label_numbers(labels, grid, ORGANS) == pytest.approx(
+        {"organ_ml": (125 + 8 + 75 + 1) * 6 / 1000, "lesion_ml": 0.018}
+    )
     assert part_numbers(labels, ORGANS, {"organ", "lesion"}) == {"organ_parts": 2, "lesion_parts": 1}
     assert part_numbers(labels, ORGANS, {"lesion"}) == {"lesion_parts": 1}
     assert part_numbers(np.zeros_like(labels), ORGANS, {"organ"}) == {"organ_parts": 0}
