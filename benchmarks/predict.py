@@ -70,14 +70,14 @@ SCENES = (
 )
 SMALL = (
     Scene("hippocampus", 3, (35, 50, 35), 3, window=(40, 56, 40), filters=(4, 8, 16), steps=2),
-    Scene("ct", 2, (56, 56, 40), 5, window=(32, 32, 32), filters=(4, 8), spacing_mm=(0.9, 0.9, 1.0), steps=2),
+    Scene("ct", 2, (56, 56, 40), 5, window=(32, 32, 32), filters=(4, 8, 16), spacing_mm=(0.9, 0.9, 1.0), steps=2),
     Scene(
         "structures",
         1,
         (56, 56, 40),
         12,
         window=(32, 32, 32),
-        filters=(4, 8),
+        filters=(4, 8, 16),
         spacing_mm=(0.9, 0.9, 1.0),
         prepared_mm=1.5,
         steps=2,
