@@ -188,6 +188,7 @@ const layer = async (name, one, turn) => {
     volumes[name] = volume;
     colour(name);
     viewer.addVolume(volume);
+    if (name === "prediction" && volumes.truth) viewer.setVolume(volumes.truth, viewer.volumes.length - 1);  // above it
     await look(name, one, turn);
   } catch (error) {
     if (turn === state.turn) { note.hidden = false; note.textContent = error.message; say(error.message, true); }
