@@ -20,7 +20,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from tests.journeys.conftest import Hilum, parts, read_csv, write_csv
+from tests.journeys.conftest import Hilum, nifti, parts, read_csv, write_csv
 
 from hilum.pipeline.viewing.serving import serving
 from hilum.pipeline.viewing.sources import gather
@@ -105,8 +105,8 @@ def test_image_truth_and_prediction_are_those_of_the_files(trained: Path, phanto
         shown = predicted(server, case["index"])
         about = told(server, f"case/{case['index']}")
         centre = told(server, f"middle/truth/{case['index']}")["mm"]
-    file = nib.load(next((phantoms / "images").glob(f"{case['id']}*")))
-    label = nib.load(next((phantoms / "labels").glob(f"{case['id']}*")))
+    file = nifti(next((phantoms / "images").glob(f"{case['id']}*")))
+    label = nifti(next((phantoms / "labels").glob(f"{case['id']}*")))
     assert np.allclose(np.asanyarray(image.dataobj), file.get_fdata(), atol=1e-3)
     assert np.allclose(image.affine, file.affine, atol=1e-5)
     assert np.array_equal(np.asanyarray(truth.dataobj), np.asanyarray(label.dataobj))
@@ -127,7 +127,7 @@ def test_masks_of_a_folder_are_shown_in_place_of_predictions(trained: Path, pred
         there = [one for one in listing["cases"] if one["prediction"]]
         assert {one["id"] for one in there} == set(rows)
         for one in there:
-            expected = np.asanyarray(nib.load(predictions / rows[one["id"]]["output"]).dataobj)
+            expected = np.asanyarray(nifti(predictions / rows[one["id"]]["output"]).dataobj)
             assert np.array_equal(predicted(server, one["index"]), expected)
         absent = next(one for one in listing["cases"] if not one["prediction"])
         assert told(server, f"progress/{absent['index']}")["state"] == "failed"
@@ -145,7 +145,7 @@ def test_a_folder_of_predictions_has_its_images_masks_and_flags(predictions: Pat
     assert reasons == [[], ["reason of no lesion", "at the border"], ["reason of at the border"]]
     assert not any(one["truth"] for one in listing["cases"])
     for row, mask in zip(read_csv(predictions / "results.csv"), masks, strict=True):
-        assert np.array_equal(mask, np.asanyarray(nib.load(predictions / row["output"]).dataobj))
+        assert np.array_equal(mask, np.asanyarray(nifti(predictions / row["output"]).dataobj))
 
 
 def test_viewing_writes_nothing_into_the_run(trained: Path) -> None:

@@ -70,9 +70,9 @@ def seen(browser: Browser, folder: Path) -> np.ndarray:
     browser.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     browser.picture(folder / "seen.png", whole=False)
     sides = "({left, top, right, bottom}) => [left, top, right, bottom]"
-    box = browser.value(f"({sides})(element('canvas').getBoundingClientRect())")
+    left, top, right, bottom = map(round, browser.value(f"({sides})(element('canvas').getBoundingClientRect())"))
     with Image.open(io.BytesIO((folder / "seen.png").read_bytes())) as picture:
-        return np.asarray(picture.convert("RGB").crop([round(place) for place in box])).astype(int)
+        return np.asarray(picture.convert("RGB").crop((left, top, right, bottom))).astype(int)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
