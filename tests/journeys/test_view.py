@@ -20,10 +20,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from tests.journeys.conftest import Hilum, parts, read_csv, write_csv
+from tests.journeys.conftest import Hilum, nifti, parts, read_csv, write_csv
 
+from hilum.pipeline.viewing.serving import serving
 from hilum.pipeline.viewing.sources import gather
-from hilum.pipeline.viewing.view import serving
 from hilum.report.viewer.server import Server
 
 VALUES = {"organ": 1, "lesion": 2}
@@ -104,11 +104,14 @@ def test_image_truth_and_prediction_are_those_of_the_files(trained: Path, phanto
         image, truth = volume(server, f"image/{case['index']}/0.nii"), volume(server, f"truth/{case['index']}.nii")
         shown = predicted(server, case["index"])
         about = told(server, f"case/{case['index']}")
-    file = nib.load(next((phantoms / "images").glob(f"{case['id']}*")))
-    label = nib.load(next((phantoms / "labels").glob(f"{case['id']}*")))
+        centre = told(server, f"middle/truth/{case['index']}")["mm"]
+    file = nifti(next((phantoms / "images").glob(f"{case['id']}*")))
+    label = nifti(next((phantoms / "labels").glob(f"{case['id']}*")))
     assert np.allclose(np.asanyarray(image.dataobj), file.get_fdata(), atol=1e-3)
     assert np.allclose(image.affine, file.affine, atol=1e-5)
     assert np.array_equal(np.asanyarray(truth.dataobj), np.asanyarray(label.dataobj))
+    i, j, k = np.rint(nib.affines.apply_affine(np.linalg.inv(label.affine), centre)).astype(int)
+    assert np.asanyarray(label.dataobj)[i, j, k] > 0
     own = {row["class"]: row for row in rows if row["case_id"] == case["id"]}
     for number, name in enumerate(VALUES, start=1):
         assert (shown == number).sum() == int(own[name]["predicted_voxels"])
@@ -124,7 +127,7 @@ def test_masks_of_a_folder_are_shown_in_place_of_predictions(trained: Path, pred
         there = [one for one in listing["cases"] if one["prediction"]]
         assert {one["id"] for one in there} == set(rows)
         for one in there:
-            expected = np.asanyarray(nib.load(predictions / rows[one["id"]]["output"]).dataobj)
+            expected = np.asanyarray(nifti(predictions / rows[one["id"]]["output"]).dataobj)
             assert np.array_equal(predicted(server, one["index"]), expected)
         absent = next(one for one in listing["cases"] if not one["prediction"])
         assert told(server, f"progress/{absent['index']}")["state"] == "failed"
@@ -142,7 +145,7 @@ def test_a_folder_of_predictions_has_its_images_masks_and_flags(predictions: Pat
     assert reasons == [[], ["reason of no lesion", "at the border"], ["reason of at the border"]]
     assert not any(one["truth"] for one in listing["cases"])
     for row, mask in zip(read_csv(predictions / "results.csv"), masks, strict=True):
-        assert np.array_equal(mask, np.asanyarray(nib.load(predictions / row["output"]).dataobj))
+        assert np.array_equal(mask, np.asanyarray(nifti(predictions / row["output"]).dataobj))
 
 
 def test_viewing_writes_nothing_into_the_run(trained: Path) -> None:
@@ -155,7 +158,7 @@ def test_viewing_writes_nothing_into_the_run(trained: Path) -> None:
 def test_mistakes_are_messages(
     hilum: Hilum, trained: Path, predictions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hilum.pipeline.viewing.view.refuse_without_niivue", lambda: None)
+    monkeypatch.setattr("hilum.pipeline.viewing.serving.refuse_without_niivue", lambda: None)
     hilum("view", tmp_path).refuses("holds neither a run nor predictions")
     hilum("view", tmp_path / "nothing").refuses("there is no such folder")
     hilum("view", trained.parent).refuses("holds several runs: view one of them")
@@ -174,9 +177,10 @@ def test_without_niivue_the_command_says_how_to_get_it(
 
 def test_interrupting_ends_it_cleanly(trained: Path) -> None:
     code = (
-        "import sys, hilum.cli, hilum.pipeline.viewing.view as view; "
-        "view.refuse_without_niivue = lambda: None; sys.exit(hilum.cli.main())"
+        "import sys, hilum.cli, hilum.pipeline.viewing.serving as serving; "
+        "serving.refuse_without_niivue = lambda: None; sys.exit(hilum.cli.main())"
     )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
     process = subprocess.Popen(
         [sys.executable, "-c", code, "view", str(trained), "--no-browser"],
         stdout=subprocess.PIPE,
@@ -184,6 +188,7 @@ def test_interrupting_ends_it_cleanly(trained: Path) -> None:
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+    signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     line = process.stdout.readline()
     found = re.match(r"(http://127\.0\.0\.1:\d+/[\w-]+/)  \(this machine only; Ctrl-C ends it\)", line)

@@ -214,7 +214,7 @@ def write_comparison(folder: Path, methods: tuple[str, ...] = ("two-dim", "three
             for number, structure in enumerate(structures):
                 gap = 0.0123456789 * (place + 1) - 0.02 * number
                 known = (place, structure) != (1, "lesion")
-                line = {"score": score, "structure": structure, "a": a, "b": b}
+                line: dict[str, Any] = {"score": score, "structure": structure, "a": a, "b": b}
                 line |= {"value_a": 0.8 + gap, "value_b": 0.8, "difference": gap if known else None}
                 line |= {"low": gap - 0.03, "high": gap + 0.0271828} if known else {"low": None, "high": None}
                 line |= {"test": "wilcoxon", "p": 0.0004 if known else None, "p_holm": 0.0012 if known else None}

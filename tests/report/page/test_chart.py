@@ -112,7 +112,7 @@ def test_a_chart_alone_is_a_whole_picture(tmp_path: object) -> None:
     space = "{http://www.w3.org/2000/svg}"
     assert tree.tag == f"{space}svg"
     assert tree.find(f"{space}circle/{space}title").text == EVIL  # type: ignore[union-attr]
-    assert "--c1:#0072B2" in tree.find(f"{space}style").text  # type: ignore[union-attr, operator]
+    assert ".f1{fill:#0072B2}" in tree.find(f"{space}style").text  # type: ignore[union-attr, operator]
 
 
 def test_points_that_fall_together_are_written_once() -> None:

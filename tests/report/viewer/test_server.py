@@ -35,6 +35,9 @@ class Three:
     def outline(self, case: int, layer: str) -> bytes:
         return f"edge of {layer} {case}".encode()
 
+    def middle(self, case: int, layer: str) -> Mapping[str, Any]:
+        return {"mm": [case, layer]}
+
     def progress(self, case: int) -> Mapping[str, Any]:
         return {"state": "ready"}
 
@@ -72,6 +75,7 @@ def test_what_is_shown_lies_under_the_secret(server: Server) -> None:
     assert ask(server, f"{start}truth/0.nii")[1] == b"truth 0"
     assert ask(server, f"{start}prediction-outline/1.nii")[1] == b"edge of prediction 1"
     assert json.loads(ask(server, f"{start}case/2")[1]) == {"id": "c"}
+    assert json.loads(ask(server, f"{start}middle/truth/1")[1]) == {"mm": [1, "truth"]}
     status, content, headers = ask(server, f"{start}viewer.js", method="HEAD")
     assert (status, content) == (200, b"")
     assert int(headers["Content-Length"]) > 1000
@@ -109,8 +113,11 @@ def test_this_machines_own_names_are_answered(server: Server) -> None:
         "image/0",
         "truth/0/0.nii",
         "other/0.nii",
+        "middle/other/0",
+        "middle/truth/-1",
+        "middle/0",
         "truth-edge/0.nii",
-        "image/\u0661/0".encode().decode("latin-1"),
+        "image/%D9%A1/0",
         "image/99999999999/0",
         "server.py",
         "assets.py",

@@ -97,6 +97,15 @@ class ShownCases:
         labels, grid = self._labels(case, layer)
         return as_nifti(outlined(labels), grid)
 
+    def middle(self, case: int, layer: str) -> Mapping[str, Any]:
+        """The structures' voxel that is nearest to their centre, in millimetres; None where there are none."""
+        labels, grid = self._labels(case, layer)
+        inside = np.argwhere(labels > 0)
+        if not len(inside) or grid.unit != "mm":
+            return {"mm": None}
+        nearest = inside[np.argmin(((inside - inside.mean(axis=0)) ** 2).sum(axis=1))]
+        return {"mm": (grid.affine @ [*nearest, 1.0])[:3].tolist()}
+
     def progress(self, case: int) -> Mapping[str, str]:
         """How far the prediction of a case is; asking begins it."""
         one = self._one(case)

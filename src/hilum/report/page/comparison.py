@@ -112,7 +112,7 @@ def _sentence(line: Line, comparison: Comparison) -> Markup:
     )
     gap = element("strong", number(line["difference"], digits)) + _ends(line, digits)
     level = f" with a {comparison.level} interval" if line["low"] is not None else ""
-    return Markup("{}, a difference of {}{}: {} (p {}).").format(
+    return Markup("{}, a difference of {}{}: {} (p\u00a0{}).").format(
         values, gap, level, line["verdict"], _p(line["p_holm"])
     )
 
@@ -126,7 +126,7 @@ def _ends(line: Line, digits: int) -> Markup:
 def _p(value: float | None) -> str:
     if value is None:
         return "undefined"
-    return f"< {SMALLEST_P:g}" if value < SMALLEST_P else f"= {value:.3f}"
+    return f"<\u00a0{SMALLEST_P:g}" if value < SMALLEST_P else f"=\u00a0{value:.3f}"
 
 
 def _p_cell(value: float | None) -> Markup:

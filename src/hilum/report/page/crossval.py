@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,13 @@ def read_pooled(folder: Path, config: Mapping[str, Any], config_text: str) -> Ru
     """What the folder of a cross-validation holds; `config` are the settings that its folds share."""
     found = read_files(folder)
     lacking = tuple(said for said in found.lacking if not said.startswith(OF_RUNS_ONLY))
-    facts = {
-        "folder": folder,
-        "config": config,
-        "config_text": config_text,
-        "summaries": found.summaries,
-        "rows": found.rows,
-        "log": (),
-        "provenance": {"seed": (config.get("runtime") or {}).get("seed", 0)},
-        "split": (),
-        "looks": (),
-        "spoilt": (),
-        "lacking": lacking,
-    }
-    return RunFiles(**facts)
+    return replace(
+        found,
+        config=config,
+        config_text=config_text,
+        provenance={"seed": (config.get("runtime") or {}).get("seed", 0)},
+        lacking=lacking,
+    )
 
 
 def read_folds(folder: Path, names: Sequence[str]) -> list[Fold]:

@@ -26,7 +26,8 @@ def differences_chart(
     score: str, lines: Sequence[Mapping[str, Any]], structures: Sequence[Mapping[str, Any]], *, digits: int
 ) -> Drawing | None:
     """A line for each pair of methods, over all classes and below them for each structure; None without a value."""
-    shown = [*lines, *structures] if len(lines) + len(structures) <= MOST_ROWS else list(lines)
+    shown = [row for one in lines for row in (one, *(each for each in structures if _pair(each) == _pair(one)))]
+    shown = shown if len(shown) <= MOST_ROWS else list(lines)
     shown = [one for one in shown if one["difference"] is not None]
     if not shown:
         return None
@@ -67,6 +68,10 @@ def rankings_chart(score: str, places: Sequence[Mapping[str, Any]]) -> Drawing:
     names = ", ".join(str(place["method"]) for place in places)
     caption = "Dot: the rank of the mean; line: the ranks that most samples of the patients give."
     return Drawing(f"ranking_{score}", title, frame.drawn(f"{title}: {names}", *marks), caption)
+
+
+def _pair(one: Mapping[str, Any]) -> tuple[Any, Any]:
+    return one["a"], one["b"]
 
 
 def _row(frame: Frame, place: int, one: Mapping[str, Any], digits: int) -> list[Markup]:

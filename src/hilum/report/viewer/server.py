@@ -32,6 +32,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+LAYERS = ("truth", "prediction")
 JSON, NIFTI = "application/json; charset=utf-8", "application/octet-stream"
 ASSETS = {
     "viewer.js": "text/javascript; charset=utf-8",
@@ -64,6 +65,9 @@ class Shown(Protocol):
     def outline(self, case: int, layer: str) -> bytes:
         """The edges of the truth or the prediction as NIfTI."""
 
+    def middle(self, case: int, layer: str) -> Mapping[str, Any]:
+        """A point in the structures of truth or prediction, in millimetres; None where there are none."""
+
     def progress(self, case: int) -> Mapping[str, Any]:
         """How far the prediction of a case is; asking begins it where it is not there yet."""
 
@@ -82,10 +86,13 @@ class Routes:
             return ASSETS[path], asset(path)
         if path == "cases.json":
             return JSON, _as_json(self.shown.listing())
+        if path.startswith("middle/"):
+            layer, _, number = path.removeprefix("middle/").partition("/")
+            return JSON, _as_json(self.shown.middle(_number(number), _layer(layer)))
         kind, *numbers = path.removesuffix(".nii").split("/")
-        if not numbers or not all(text.isascii() and text.isdigit() and len(text) < 10 for text in numbers):
+        if not numbers:
             raise LookupError(path)
-        return self._of_case(kind, [int(text) for text in numbers])
+        return self._of_case(kind, [_number(text) for text in numbers])
 
     def _of_case(self, kind: str, numbers: list[int]) -> Answer:
         case, *more = numbers
@@ -100,9 +107,9 @@ class Routes:
         if kind in told:
             return JSON, _as_json(told[kind](case))
         layer, _, edges = kind.partition("-")
-        if layer not in ("truth", "prediction") or edges not in ("", "outline"):
+        if edges not in ("", "outline"):
             raise LookupError(kind)
-        return NIFTI, (self.shown.outline if edges else self.shown.labels)(case, layer)
+        return NIFTI, (self.shown.outline if edges else self.shown.labels)(case, _layer(layer))
 
 
 class Server(ThreadingHTTPServer):
@@ -179,6 +186,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the library's name)
         """Say nothing: the terminal is for what predicts."""
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise LookupError(text)
+    return int(text)
+
+
+def _layer(text: str) -> str:
+    if text not in LAYERS:
+        raise LookupError(text)
+    return text
 
 
 def _as_json(content: Mapping[str, Any]) -> bytes:

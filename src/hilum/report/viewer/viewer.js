@@ -24,14 +24,14 @@ const AXIS = { 0: 2, 1: 1, 2: 0, 3: 2, 4: 2 };  // of the slices, in each view
 const AXIS_NAMES = ["Sagittal", "Coronal", "Axial"];
 const WAIT_MS = 500;
 const state = {
-  told: null, shown: [], at: -1, turn: 0, about: null, channel: 0, view: PLANES, hidden: new Set(),
+  told: null, shown: [], at: -1, turn: 0, about: null, channel: 0, view: matchMedia("(max-width: 40rem)").matches ? 0 : PLANES, hidden: new Set(),
   layers: { truth: { mode: "outline", back: "outline", opacity: 1 }, prediction: { mode: "filled", back: "filled", opacity: .45 } },
 };
 const volumes = { truth: null, prediction: null };
 let viewer = null;
 
 // -------------------------------------------------------------------------------------------------------- the requests
-const fetched = async (path) => {
+const sent = async (path) => {
   let answer;
   try {
     answer = await fetch(path);
@@ -39,8 +39,12 @@ const fetched = async (path) => {
     throw new Error("hilum view has ended: start it again, and reload the page");
   }
   if (!answer.ok) throw new Error(await answer.text());
-  return answer.json();
+  return answer;
 };
+const fetched = async (path) => (await sent(path)).json();
+const loaded = async (path, name, settings) => niivue.NVImage.loadFromUrl({
+  url: await (await sent(path)).arrayBuffer(), name, ...settings,
+});
 
 const say = (text, warn = false) => {
   element("message").textContent = text || "";
@@ -152,9 +156,12 @@ const show = async (at) => {
 };
 
 const background = async (one, turn) => {
-  await viewer.loadVolumes([{ url: `image/${one.index}/${state.channel}.nii`, name: "image.nii", colormap: "gray" }]);
+  const image = await loaded(`image/${one.index}/${state.channel}.nii`, "image.nii", { colormap: "gray" });
   if (turn !== state.turn) return;
+  for (const volume of [...viewer.volumes].reverse()) viewer.removeVolume(volume);
   volumes.truth = volumes.prediction = null;
+  viewer.addVolume(image);
+  state.placed = false;
   const flat = state.about.flat;
   viewer.setRadiologicalConvention(!state.about.picture);
   viewer.opts.isOrientationTextVisible = !state.about.picture;
@@ -176,14 +183,27 @@ const layer = async (name, one, turn) => {
     if (name === "prediction" && !(await predicted(one, turn, note))) return;
     if (turn !== state.turn || state.layers[name].mode !== mode || volumes[name]) return;
     const path = mode === "outline" ? `${name}-outline/${one.index}.nii` : `${name}/${one.index}.nii`;
-    const volume = await niivue.NVImage.loadFromUrl({ url: path, name: `${name}.nii`, opacity: state.layers[name].opacity });
+    const volume = await loaded(path, `${name}.nii`, { opacity: state.layers[name].opacity });
     if (turn !== state.turn || state.layers[name].mode !== mode || volumes[name]) return;
     volumes[name] = volume;
     colour(name);
     viewer.addVolume(volume);
+    if (name === "prediction" && volumes.truth) viewer.setVolume(volumes.truth, viewer.volumes.length - 1);  // above it
+    await look(name, one, turn);
   } catch (error) {
     if (turn === state.turn) { note.hidden = false; note.textContent = error.message; say(error.message, true); }
   }
+};
+
+// The first layer of a case that holds a structure says where to look.
+const look = async (name, one, turn) => {
+  if (state.placed) return;
+  const { mm } = await fetched(`middle/${name}/${one.index}`);
+  if (!mm || state.placed || turn !== state.turn) return;
+  state.placed = true;
+  viewer.scene.crosshairPos = viewer.mm2frac(mm, 0, true);  // true: by the affine, also of oblique volumes
+  viewer.drawScene();
+  viewer.createOnLocationChange();
 };
 
 const predicted = async (one, turn, note) => {
@@ -300,7 +320,8 @@ const located = (told) => {
     const name = Object.keys(volumes).find((key) => volumes[key] === volume);
     return name && told.values[index + 1] ? named(told.values[index + 1], name) : "";
   });
-  const mm = state.about && !state.about.picture ? `${Array.from(told.mm).slice(0, 3).map((one) => one.toFixed(1)).join(", ")} mm` : "";
+  const world = viewer.frac2mm(viewer.scene.crosshairPos, 0, true);
+  const mm = state.about && !state.about.picture ? `${Array.from(world).slice(0, 3).map((one) => one.toFixed(1)).join(", ")} mm` : "";
   element("location").textContent = [mm, value, ...layers].filter(Boolean).join(" \u00b7 ");
   place();
 };
@@ -388,9 +409,10 @@ const introduce = () => {
   element("name").textContent = name;
   element("summary").textContent = about;
   options(element("part"), [["all", "all"], ...parts.map((one) => [one, one])], part);
-  const orders = score ? [["worst", `worst ${score.name} first`], ["best", `best ${score.name} first`]] : [];
+  const orders = score ? [["worst", "worst first"], ["best", "best first"]] : [];
   options(element("order"), [...orders, ["name", "name"]], orders.length ? "worst" : "name");
   options(element("flag"), [["all", "all cases"], ["any", "any flag"], ...flags.map((one) => [one, one])], "all");
+  element("order").title = score ? `by ${score.name}` : "";
   element("flag-label").hidden = !flags.length;
   element("layers").hidden = !state.told.classes.length;
   element("classes").replaceChildren(...classes());
@@ -402,7 +424,7 @@ const start = async () => {
     introduce();
     listen();
     viewer = new niivue.Niivue({
-      backColor: [0, 0, 0, 1], crosshairColor: [.45, .75, .95, .6], crosshairWidth: .6, dragAndDropEnabled: false,
+      backColor: [0, 0, 0, 1], crosshairColor: [.45, .75, .95, .6], crosshairWidth: .15, dragAndDropEnabled: false,
       isNearestInterpolation: true, isRadiologicalConvention: true, loadingText: "", logLevel: "error",
       multiplanarShowRender: 0, show3Dcrosshair: true, sagittalNoseLeft: true, viewModeHotKey: "", clipPlaneHotKey: "",
     });
