@@ -64,7 +64,7 @@ def pretrained_run(data: Path, out: Path) -> Path:
     run = out / "transfer-pneumonia"
     if not (run / "cases.csv").exists():
         words = [f"data.source.file={data}/pneumoniamnist.npz", f"runs={out}", f"data.cache={out}/cache"]
-        hilum.train(CONFIGS / "transfer_pneumonia.yaml", words, say=quiet)
+        hilum.train(CONFIGS / "transfer_pneumonia.yaml", words, overwrite=True, say=quiet)
         hilum.evaluate(run, part="val", say=quiet)
     return run
 

@@ -71,9 +71,10 @@ def test_an_activation_in_place_belongs_to_its_layer(dims: int) -> None:
 
 def test_a_coarser_map_is_stretched_over_the_image_linearly() -> None:
     """A map of 2 x 2 voxels on 4 x 4: a value between two centres is their mean by distance, edges go on."""
-    model = nn.Sequential(nn.Conv2d(1, 1, 2, stride=2, bias=False), nn.Flatten(), nn.Linear(4, 1))
-    model[0].weight.data.fill_(0.25)
-    model[2].weight.data.fill_(1.0)
+    convolution, linear = nn.Conv2d(1, 1, 2, stride=2, bias=False), nn.Linear(4, 1)
+    convolution.weight.data.fill_(0.25)
+    linear.weight.data.fill_(1.0)
+    model = nn.Sequential(convolution, nn.Flatten(), linear)
     blocks = torch.tensor([[0.0, 4.0], [8.0, 4.0]]).repeat_interleave(2, 0).repeat_interleave(2, 1)
     found = grad_cam(model, blocks[None, None], 0, layer="0")
     assert found[0].tolist() == [0, 1, 3, 4]

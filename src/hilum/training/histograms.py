@@ -39,7 +39,7 @@ def layer_values(model: nn.Module, loss: nn.Module, images: Tensor, targets: Ten
 def _together(layer: nn.Module, name: str, gradients: dict[str, Tensor] | None) -> Tensor:
     """The weights that a layer has of its own, or the gradients by them, one after the other."""
     own = dict(layer.named_parameters(recurse=False))
-    tensors = list(own.values())
+    tensors: list[Tensor] = list(own.values())
     if gradients is not None:
         tensors = [gradients[f"{name}.{short}"] for short in own if f"{name}.{short}" in gradients]
     return torch.cat([_some(tensor.detach()) for tensor in tensors]) if tensors else torch.empty(0)
