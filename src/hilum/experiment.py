@@ -129,7 +129,7 @@ class Experiment(Settings):
         """A new network for `problem`, which takes images that lack channels where the data section allows them."""
         missing = self.data.missing
         if missing is None:
-            return self.network.build(problem)
+            return self.task.finished(self.network.build(problem))
         planes = tuple(f"{name} is there" for name in problem.channels) if missing.presence else ()
         inner = self.network.build(replace(problem, channels=(*problem.channels, *planes)))
         return PresenceInput(inner, presence=missing.presence)

@@ -120,11 +120,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_made_noise_is_the_same_at_every_look(hilum: Hilum, command: Hilum, pictures: Path, tmp_path: Path) -> None:
-    done = command("train", pictures / "made.yaml")
+    done = command("train", pictures / "made.yaml", "train.steps_per_epoch=20")
     assert done.code == 0, done.text
     run = pictures / "runs" / "restored"
     first = read_csv(run / "cases.csv")
-    assert all(float(row["psnr"]) > float(row["psnr_input"]) for row in first)
     assert hilum("evaluate", run).code == 0
     assert read_csv(run / "cases.csv") == first
     rows = {row["case_id"]: float(row["psnr_input"]) for row in first}

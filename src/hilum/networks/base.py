@@ -44,6 +44,8 @@ class NetworkConfig(Component, family="networks"):
         if problem.dense != dense:
             fitting = " and ".join(kind for kind in get_args(Kind) if (kind in DENSE) == dense)
             return [f"network '{self.kind}' is for {fitting}, the task is {problem.kind}"]
+        if self.gives_several and problem.kind == "restoration":
+            return [f"network '{self.kind}' answers at several resolutions, a restoration takes one: turn it off"]
         if problem.size is not None:
             return self.size_faults(problem.size)
         if self.needs_size:

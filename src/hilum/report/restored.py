@@ -43,6 +43,6 @@ def restored_montage(shown: Sequence[RestoredCase], out: Path) -> None:
             axes[-1].imshow(error, cmap="RdBu_r", vmin=-most, vmax=most)
             for place in axes:
                 bare(place)
-            axes[0].set_title(one.title, fontsize=7.5)
+            axes[0].set_title(f"{one.title} ({TITLES[0]})", fontsize=7.5)
             for place, title in zip(axes[1:], TITLES[1:], strict=True):
                 place.set_title(title, fontsize=7.5, fontweight="normal", loc="center")

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, StrictInt, StrictStr
+from torch import nn
 
 from hilum.case import Cohort
 from hilum.problem import Problem, Value
@@ -24,6 +25,10 @@ class TaskConfig(Component, family="tasks"):
     def problem(self, *, channels: tuple[str, ...], dims: int, size: tuple[int, ...] | None) -> Problem:
         """The problem for inputs of these channels, dimensions and (where it is fixed) size."""
         raise NotImplementedError
+
+    def finished(self, network: nn.Module) -> nn.Module:
+        """The network as it is trained and used, from the one that the section `network` builds."""
+        return network
 
     def strata(self, cohort: Cohort) -> dict[str, str]:
         """By case id, what a split gives every part its share of; the class, where cases have one."""
