@@ -101,7 +101,7 @@ def test_a_run_without_a_fingerprint_says_that_flags_cannot_be_made(
 def test_no_flags_where_none_are_wanted(hilum: Hilum, trained: Path, phantoms: Path, tmp_path: Path) -> None:
     done = hilum("predict", trained, scans_of(phantoms, trained, "test")[0], tmp_path / "out", "predict.review=null")
     assert done.code == 0, done.text
-    assert "flag" not in done.out
+    assert "flagged" not in done.out
     assert "flags" not in read_csv(tmp_path / "out" / "results.csv")[0]
 
 
