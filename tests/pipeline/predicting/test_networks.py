@@ -25,7 +25,7 @@ def restored(problem: Problem = PROBLEM, *, frames: list[Any] | None = None, ste
     found = SimpleNamespace(
         problem=problem,
         facts={"frames": frames or [None]},
-        experiment=SimpleNamespace(predict=SimpleNamespace(steps=described)),
+        experiment=SimpleNamespace(predict=SimpleNamespace(steps=described), decide=SimpleNamespace(patient=None)),
     )
     return cast(Restored, found)
 
