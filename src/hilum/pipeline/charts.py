@@ -24,13 +24,15 @@ FIGURES_NAME = "figures"
 def write_charts(folder: Path, charts: Iterable[tuple[str, str]], *, prefix: str = "") -> dict[str, bytes]:
     """The PNG of each chart by its name, after writing all as SVG and PNG into `folder`/figures.
 
-    Raises DataError where they cannot be written.
+    A chart that lies there already is not drawn again. Raises DataError where they cannot be written.
     """
     pictures = {}
     for name, svg in charts:
-        pictures[name] = as_png(svg)
-        write_text(folder / FIGURES_NAME / f"{prefix}{name}.svg", svg)
-        _write_bytes(folder / FIGURES_NAME / f"{prefix}{name}.png", pictures[name])
+        drawing, picture = (folder / FIGURES_NAME / f"{prefix}{name}.{suffix}" for suffix in ("svg", "png"))
+        if not (drawing.is_file() and picture.is_file() and drawing.read_text(encoding="utf-8") == svg):
+            _write_bytes(picture, as_png(svg))
+            write_text(drawing, svg)  # last: where it is, its picture is, too
+        pictures[name] = picture.read_bytes()
     return pictures
 
 
