@@ -19,6 +19,8 @@ from hilum.problem import Problem
 
 HELD_BYTES = 2**26
 """Memory that a store takes, however large the image is: of what is written into it, or read back."""
+PIECE_VOXELS = 2**14
+"""Voxels that are written together: even if each lies on a page of 4 KiB of its own, they touch no more than that."""
 
 
 class Store:
@@ -41,16 +43,15 @@ class Store:
             file.flush()
             self._mapped = mmap.mmap(file.fileno(), 0)
         self._values = np.frombuffer(self._mapped, self._dtype).reshape(problem.num_outputs, voxels)
-        self._touched_bytes = 0
 
     def visit(self, voxels: Tensor, probabilities: Tensor) -> None:
         """Take the probabilities (C, n) of voxels (n,), which are flat indices of the image's grid."""
         places = voxels.cpu().numpy()
         for own, values in zip(self._values, probabilities.cpu().numpy(), strict=True):
-            own[places] = self._coded(values)
-        self._touched_bytes += self._dtype.itemsize * probabilities.numel()
-        if self._touched_bytes > HELD_BYTES:
-            self._let_go()
+            for first in range(0, len(places), PIECE_VOXELS):
+                part = slice(first, first + PIECE_VOXELS)
+                own[places[part]] = self._coded(values[part])
+                self._let_go()  # voxels that lie scattered touch a page of memory each
 
     def write(self, like: ImageRef, out: Path) -> None:
         """Write them to `out` on the grid of the image `like`. Raises OSError where that cannot be written."""
@@ -80,7 +81,6 @@ class Store:
 
     def _let_go(self) -> None:
         """Leave what was touched to the file, so that it does not count as memory of this process."""
-        self._touched_bytes = 0
         if hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
