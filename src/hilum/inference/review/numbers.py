@@ -48,9 +48,9 @@ def image_numbers(source: Grid, prepared: Volume, channels: Sequence[str]) -> Nu
         numbers[TILT] = round(tilt_degrees(grid), 3)
         numbers[DIRECTIONS] = "".join(prepared.grid.orientation)
     for name, channel in zip(channels, prepared.tensor, strict=True):
-        values = _sampled(channel)
-        if not np.isnan(values[0]):
-            found = np.percentile(values, PERCENTILES).tolist()
+        sample = _sampled(channel)
+        if not np.isnan(sample[0]):
+            found = np.percentile(sample, PERCENTILES).tolist()
             numbers |= {intensity_column(name, p): _rounded(value) for p, value in zip(PERCENTILES, found, strict=True)}
     return numbers
 
