@@ -155,7 +155,7 @@ class Bench:
         """What a contender took, a volume, or a window where it is the network alone."""
         count = self.volumes(contender)
         windows = self.windows(count, contender.overlap)
-        facts = {"tool": contender.tool, "setting": contender.setting, "precision": contender.precision}
+        facts: dict[str, Any] = {"tool": contender.tool, "setting": contender.setting, "precision": contender.precision}
         facts |= {"volumes": count, "windows": windows, "views": contender.views, "machine": machine()}
         out = self.place.folder / "out" / contender.name.replace(", ", "-").replace(" ", "-")
         shutil.rmtree(out, ignore_errors=True)
@@ -179,7 +179,7 @@ class Bench:
             numbered = first(self.place, count, ending="_0000")
             return self.nnunet.prediction(self.place.model, numbered, out, words=contender.options)
         network = {"filters": self.scene.filters, "classes": self.scene.classes, "weights": str(self.place.weights)}
-        told = {"network": {**network, "precision": contender.precision}, "window": self.scene.window}
+        told: dict[str, Any] = {"network": {**network, "precision": contender.precision}, "window": self.scene.window}
         if contender.tool == "MONAI":
             files = [str(file) for file in sorted(images.iterdir())]
             told |= {"files": files, "prepare": self.scene.prepare, "windows": contender.options, "out": str(out)}

@@ -129,7 +129,7 @@ def review_of(predictor: Any) -> Any:
     from hilum.inference.review.section import ReviewConfig
     from hilum.pipeline.predicting.review import Review
 
-    single = {parts_column(name): 1 for name in predictor.problem.foreground}
+    single: dict[str, str | float] = {parts_column(name): 1 for name in predictor.problem.foreground}
     return Review((Flagging(Fingerprint.of([single]), ReviewConfig(), predictor.problem),))
 
 

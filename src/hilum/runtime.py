@@ -228,7 +228,7 @@ def _meet(backend: str) -> None:
     """Wait for the other ranks, each time under another name: what an earlier group left behind would be taken for
     where they are now.
     """
-    from torch.distributed import PrefixStore
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
     from torch.distributed.rendezvous import rendezvous
 
     store, rank, world = next(rendezvous("env://", timeout=PATIENCE))

@@ -40,12 +40,13 @@ def predictors(config: type[NetworkConfig], dims: int) -> Iterator[Predictor]:
             values=((0,), (1,), (2,)),
             size=(length,) * dims,
         )
-        if config.tiny().faults(problem):
+        tiny = config.tiny()
+        if tiny.faults(problem):
             continue
         torch.manual_seed(7)
-        model = config.tiny().build(problem).eval()
+        model = tiny.build(problem).eval()
         window = problem.size if problem.kind == "segmentation" else None
-        yield Predictor(model, problem, [], window=window, fixed_size=problem.size if config.needs_size else None)
+        yield Predictor(model, problem, [], window=window, fixed_size=problem.size if tiny.needs_size else None)
 
 
 def exported(config: type[NetworkConfig], dims: int, file: Path) -> tuple[Predictor, tuple[int, ...] | None]:

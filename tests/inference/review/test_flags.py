@@ -109,7 +109,7 @@ def test_settings_widen_and_narrow() -> None:
 
 def test_confidence_is_held_against_the_validation_cases() -> None:
     surest = spreads_of([{"liver_confidence": value} for value in (0.9, 0.92, 0.94, 0.96, 0.98)])
-    found = flagging(**surest)
+    found = flagging(liver_confidence=surest["liver_confidence"])
     assert found.least_confidence("liver") == pytest.approx(0.92 - 1.5 * 0.04)
     assert named(found, liver_confidence=0.861) == []
     (flag,) = found.flags({**USUAL, "liver_confidence": 0.859, "cyst_confidence": 0.1})  # of cysts nothing is known

@@ -50,8 +50,8 @@ def image_numbers(source: Grid, prepared: Volume, channels: Sequence[str]) -> Nu
     for name, channel in zip(channels, prepared.tensor, strict=True):
         sample = _sampled(channel)
         if not np.isnan(sample[0]):
-            found = np.percentile(sample, PERCENTILES).tolist()
-            numbers |= {intensity_column(name, p): _rounded(value) for p, value in zip(PERCENTILES, found, strict=True)}
+            found = zip(PERCENTILES, np.percentile(sample, PERCENTILES).tolist(), strict=True)
+            numbers |= {intensity_column(name, percent): _rounded(value) for percent, value in found}
     return numbers
 
 
