@@ -28,12 +28,12 @@ def patient_rows(
     assert decide.patient is not None
     positive = decide.positive_class(problem)
     by_patient: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        by_patient.setdefault(str(row["patient_id"]), []).append(row)
+    for case in rows:
+        by_patient.setdefault(str(case["patient_id"]), []).append(case)
     columns = [f"{PROBABILITY_PREFIX}{name}" for name in problem.classes]
     found: list[dict[str, Any]] = []
     for patient, own in by_patient.items():
-        probabilities = np.array([[row[column] for column in columns] for row in own], dtype=np.float64)
+        probabilities = np.array([[case[column] for column in columns] for case in own], dtype=np.float64)
         combined = decide.patient.aggregate.combined(probabilities, problem.classes.index(positive))
         row: dict[str, Any] = {
             "patient_id": patient,
@@ -41,7 +41,7 @@ def patient_rows(
             "cases": len(own),
         }
         if "truth" in own[0]:
-            labels = [str(each["truth"]) for each in own]
+            labels = [str(case["truth"]) for case in own]
             row["truth"] = patient_truth(patient, labels, rule=decide.patient.labels, positive=positive)
         row |= dict(zip(columns, combined.tolist(), strict=True))
         found.append(decided(row, point, problem.classes))
