@@ -31,9 +31,9 @@ def test_it_is_the_minimum_that_scipy_finds(classes: int, sure: float) -> None:
 
     oracle = minimize(likelihood, x0=[0.0], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14})
     fitted = fit_temperature(logits, truth)
-    assert fitted == pytest.approx(float(np.exp(oracle.x[0])), rel=1e-4)
     assert fitted is not None
-    assert likelihood(np.log([fitted])) <= oracle.fun + 1e-12
+    assert fitted == pytest.approx(float(np.exp(oracle.x[0])), rel=1e-4)
+    assert likelihood(np.log(np.array([fitted]))) <= oracle.fun + 1e-12
 
 
 def test_it_is_the_minimum_that_the_authors_find() -> None:

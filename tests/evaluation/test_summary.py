@@ -261,8 +261,8 @@ def test_a_score_without_a_value_says_why() -> None:
 
 def test_two_scores_of_one_name_are_refused() -> None:
     awkward = Problem("classification", 2, ("grey",), classes=("micro", "other"), values=((0,), (1,)))
-    micro: dict[str, str | float] = {"truth": "micro", "predicted": "micro", "p_micro": 0.5, "p_other": 0.5}
-    rows = [{**row, **micro} for row in classified([0, 1] * 4)]
+    micro: Row = {"truth": "micro", "predicted": "micro", "p_micro": 0.5, "p_other": 0.5}
+    rows: list[Row] = [{**row, **micro} for row in classified([0, 1] * 4)]
     metrics = [AveragePrecisionMetric(), AveragePrecisionMetric(average="micro")]
     with pytest.raises(ConfigError, match="two of them write 'average_precision_micro'"):
         summarise(rows, awkward, metrics=metrics, bootstrap=None)

@@ -88,14 +88,14 @@ def test_a_disk_that_is_full_for_a_while(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 600 KiB."""
+    """A file system of 2 MiB."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = shutil.which("mount")
     if mount is None or os.geteuid() != 0:
         pytest.skip("a small file system needs root and mount")
     made = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=600k", "tmpfs", place], capture_output=True, text=True, check=False
+        [mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True, text=True, check=False
     )
     if made.returncode:
         pytest.skip(f"no small file system here: {made.stderr.strip()}")
@@ -109,7 +109,7 @@ def test_a_real_disk_that_is_full(
     hilum: Hilum, write_config: Callable[..., Path], trained: Path, small_disk: Path, tmp_path: Path
 ) -> None:
     filler = small_disk / "filler"
-    filler.write_bytes(bytes(350 * 1024))
+    filler.write_bytes(bytes(1798 * 1024))
     stopped = hilum("train", write_config(tmp_path), f"runs={small_disk}")
     stopped.refuses("No space left on device", "resume", code=4)
     filler.unlink()

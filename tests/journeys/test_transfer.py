@@ -193,4 +193,4 @@ def test_the_inside_of_a_segmentation_in_3d_is_drawn(hilum: Hilum, own_run: Path
     assert done.code == 0, done.text
     kinds = {file.name.partition("_")[0].removesuffix(".png") for file in (own_run / "inside").iterdir()}
     assert kinds == {"filters", "maps", "activations", "gradients"}
-    hilum("report", own_run, "--inside", "--layer", "head").refuses("this run is a segmentation")
+    hilum("report", own_run, "--inside", "--layer", "head").refuses("the task is segmentation")

@@ -41,7 +41,7 @@ def patient_rows(
             "cases": len(own),
         }
         if "truth" in own[0]:
-            labels = [str(each["truth"]) for each in own]
+            labels = [str(case["truth"]) for case in own]
             row["truth"] = patient_truth(patient, labels, rule=decide.patient.labels, positive=positive)
         row |= dict(zip(columns, combined.tolist(), strict=True))
         found.append(decided(row, point, problem.classes))

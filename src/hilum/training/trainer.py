@@ -169,9 +169,8 @@ class Trainer:
 
     @property
     def _lr(self) -> float:
-        """The learning rate of a stage of the network that has none of its own."""
-        lr, highest, base = self.optimizer.param_groups[0]["lr"], self._highest_lr[0], self.optimizer.defaults["lr"]
-        return float(lr if highest == base else lr / highest * base)
+        """The highest learning rate of all stages: that of the head, where others learn more slowly."""
+        return max(float(group["lr"]) for group in self.optimizer.param_groups)
 
     def _next_group(self, iterator: Iterator[Batch]) -> list[Batch] | None:
         group = [batch for _, batch in zip(range(self.settings.accumulate), iterator, strict=False)]

@@ -1,7 +1,7 @@
 """The trials of a sweep in an Optuna storage: who works on which, what came of it, and none of them twice.
 
 A sweep of N trials has N slots, enqueued as waiting trials when it begins. A worker takes a slot by changing its state
-from waiting to running, which a storage lets only one of them do. Two workers that enqueue the same slot do no harm:
+from waiting to running, which a storage lets only one of them do (SQLite with a lock of ours). Two workers that enqueue the same slot do no harm:
 the trial of the lower number is the slot, for all of them.
 """
 
@@ -77,7 +77,7 @@ class Ledger:
             if not self._open(seen):
                 continue
             with taken(self.folder / "trials" / f".{slot:04d}.lock") as free:
-                if free and self._takes(slot):
+                if free and self._takes_alone(slot):
                     yield self._claim(slot)
                     return
         yield None
@@ -124,6 +124,15 @@ class Ledger:
     def _mark(self) -> str:
         return f"begun in {self.home}"
 
+    def _takes_alone(self, slot: int) -> bool:
+        """`_takes`, one worker at a time where the storage is SQLite, which does not lock what it reads."""
+        place = self.storage.engine.url
+        if not place.drivername.startswith("sqlite") or not place.database:
+            return self._takes(slot)
+        file = Path(place.database)
+        with waiting_for(file.with_name(f".{file.name}.claims.lock")):
+            return self._takes(slot)
+
     def _takes(self, slot: int) -> bool:
         """Whether the slot is ours: nobody of this folder holds it, and no other folder was faster."""
         from optuna.trial import TrialState
@@ -132,11 +141,14 @@ class Ledger:
         if trial.state != TrialState.WAITING:
             return self._open(trial)
         number = self._id(trial)
-        # Before the state: a process that dies in between must leave a trial that its folder can take up again.
-        self.storage.set_trial_user_attr(number, self._mark, True)
-        if self.storage.set_trial_state_values(number, state=TrialState.RUNNING):
-            return True
-        self.storage.set_trial_user_attr(number, self._mark, False)
+        try:
+            # Before the state: a process that dies in between must leave a trial that its folder can take up again.
+            self.storage.set_trial_user_attr(number, self._mark, True)
+            if self.storage.set_trial_state_values(number, state=TrialState.RUNNING):
+                return True
+            self.storage.set_trial_user_attr(number, self._mark, False)
+        except RuntimeError:  # Optuna's word for a trial that another folder has even finished by now
+            return False
         return False
 
     def _claim(self, slot: int) -> Claim:

@@ -18,6 +18,8 @@ MOST_SHOWN = 800
 """Points of a chart; of more cases, those whose volumes differ most."""
 LIMIT = 1.96
 """Standard deviations from the mean within which 95 % of normally distributed differences lie."""
+ABOVE, BELOW = -5, 13
+"""Where the words of a line stand, in units of the chart."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ def agreement_chart(found: Agreement, structure: str, number: int) -> Drawing:
     )
     marks = [
         line(frame.at((frame.x.low, 0.0)), frame.at((frame.x.high, 0.0)), "axis"),
-        *_level(frame, found.bias, "mean", f"bias {fixed(found.bias, digits)}"),
-        *_level(frame, low, "ref", fixed(low, digits)),
+        *_level(frame, found.bias, "mean", f"bias {fixed(found.bias, digits)}", at_start=True),
+        *_level(frame, low, "ref", fixed(low, digits), below=True),
         *_level(frame, high, "ref", fixed(high, digits)),
     ]
     marks += _points(frame, found, number)  # above the labels: words may not hide a case
@@ -97,7 +99,10 @@ def _points(frame: Frame, found: Agreement, number: int) -> list[Markup]:
     ]
 
 
-def _level(frame: Frame, value: float, kind: str, label: str) -> list[Markup]:
-    """A horizontal line across the chart, named at its right end."""
+def _level(
+    frame: Frame, value: float, kind: str, label: str, *, at_start: bool = False, below: bool = False
+) -> list[Markup]:
+    """A horizontal line across the chart, named at one end, above or below: three close ones shall all be readable."""
     start, stop = frame.at((frame.x.low, value)), frame.at((frame.x.high, value))
-    return [line(start, stop, kind), text((stop[0], stop[1] - 5), label, "tick halo", anchor="end")]
+    x, y = start[0] if at_start else stop[0], start[1] + (BELOW if below else ABOVE)
+    return [line(start, stop, kind), text((x, y), label, "tick halo", anchor="start" if at_start else "end")]
