@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 TORCH_INDEX ?=
 WORKERS ?= 2
+MARKS ?= not slow
 TESTS ?= tests
 BIN := .venv/bin
 
@@ -21,8 +22,8 @@ demo: setup ## phantom patients: generate, train, evaluate, predict (CPU, offlin
 	$(BIN)/hilum demo
 
 # One thread a worker: two tests that each take every core slow each other down.
-test: setup ## all tests (fewer: TESTS=tests/metrics, more processes: WORKERS=8)
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --durations=10 $(TESTS)
+test: setup ## all tests but slow ones (those too: MARKS=, fewer: TESTS=tests/metrics, more processes: WORKERS=8)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "$(MARKS)" --durations=10 $(TESTS)
 
 check: setup ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .

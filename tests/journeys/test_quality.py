@@ -90,6 +90,7 @@ def test_the_choice_is_applied_and_told_and_can_be_left_away(
     assert told in hilum("predict", run, image, tmp_path / "out").out
 
 
+@pytest.mark.slow
 def test_two_processes_choose_together(hilum: Hilum, write_config: Callable[..., Path], tmp_path: Path) -> None:
     done = torchrun("train", write_config(tmp_path), *RECIPE, "train.epochs=2")
     assert done.code == 0, done.text

@@ -278,7 +278,7 @@ def test_the_split_is_the_official_one_or_by_patient() -> None:
     assert "one patient" in split_entry(cohort([None] * 9, 1)).why
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(
     st.tuples(st.integers(3, 300), st.integers(8, 300), st.integers(8, 300)),
     st.tuples(*[st.sampled_from([0.4, 1.0, 1.3, 5.0])] * 3),

@@ -1,8 +1,8 @@
 """The trials of a sweep in an Optuna storage: who works on which, what came of it, and none of them twice.
 
 A sweep of N trials has N slots, enqueued as waiting trials when it begins. A worker takes a slot by changing its state
-from waiting to running, which a storage lets only one of them do (SQLite with a lock of ours). Two workers that enqueue the same slot do no harm:
-the trial of the lower number is the slot, for all of them.
+from waiting to running, which a storage lets only one of them do (SQLite with a lock of ours). Two workers that enqueue
+the same slot do no harm: the trial of the lower number is the slot, for all of them.
 """
 
 from __future__ import annotations
