@@ -14,6 +14,7 @@ from hilum.evaluation.intervals import Bootstrap, resampled_means
 from hilum.report.figures import INK, MUTED, PALETTE, figure
 
 BARS = (0.80, 0.83, 0.85, 0.875, 0.89)
+DRAWN = (0.83, 0.89)
 Result = Mapping[str, Any]
 
 
@@ -98,7 +99,7 @@ def draw(found: Mapping[str, Result], out: Path) -> None:
     recipes = list(dict.fromkeys(result["recipe"] for result in shown.values()))
     with figure(6.4, 3.6, out) as picture:
         axes = picture.subplots()
-        for bar in BARS[1::2] + BARS[-1:]:
+        for bar in DRAWN:
             axes.axhline(bar, color=MUTED, linewidth=0.7, linestyle=":")
             axes.annotate(
                 f"{bar:g}", (1.0, bar), xycoords=("axes fraction", "data"), color=MUTED, fontsize=7, va="center"
