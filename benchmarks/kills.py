@@ -34,7 +34,7 @@ network: {kind: unet, channels: [4, 8], dropout: 0.2}
 loss: [{kind: dice, weight: 1}, {kind: cross_entropy, weight: 0.5}]
 metrics: [dice]
 schedule: {kind: cosine, warmup: 1}
-train: {epochs: 12, ema: 0.9, clip_norm: 1.0, accumulate: 2, early_stopping: {patience: 20}}
+train: {epochs: 12, ema: 0.9, clip_norm: 1.0, accumulate: 2, early_stopping: {patience: 20}, report: false}
 runtime: {device: cpu, precision: float32, threads: 1}
 runs: runs
 """

@@ -24,6 +24,8 @@ DEFAULT_OPSET = 17
 INPUT, OUTPUT = "images", "probabilities"
 UNBOUND_SIZE = 64
 """Side of the image that a network without window and fixed size is traced on."""
+FURTHER, ALIKE = 8, 1e-3
+"""By how much larger an image is on which a trace is tried, at least, and how near to torch's its probabilities are."""
 
 
 class Answering(nn.Module):
@@ -51,21 +53,60 @@ def write_onnx(predictor: Predictor, file: Path, *, opset: int = DEFAULT_OPSET) 
     """Write the network of a predictor as an ONNX file of the version `opset`, and check it.
 
     Input `images` (B, C, *spatial), output `probabilities`, both float32. The batch may have any size; so may the axes
-    of the image, unless the network takes one size only, or has a layer that ONNX knows for one size only. Gives that
-    size, or None. Raises CheckpointError where a layer cannot be written at all.
+    of the image, unless the network takes one size only, or its trace answers at one size only: some layers have no
+    other form in ONNX, and some networks reckon with sizes in Python. Gives that size, or None. Raises CheckpointError
+    where a layer cannot be written at all.
     """
     import onnx
 
-    size = predictor.fixed_size
-    try:
-        _write_traced(predictor, file, opset=opset, any_size=size is None)
-    except CheckpointError:
-        size = predictor.problem.size
-        if predictor.fixed_size is not None or size is None:
-            raise
+    size = predictor.fixed_size or predictor.problem.size
+    bound = predictor.fixed_size is not None or not _written_for_any_size(predictor, file, opset, known=size)
+    if bound:
         _write_traced(predictor, file, opset=opset, any_size=False)
     onnx.checker.check_model(str(file), full_check=True)
-    return size
+    return size if bound else None
+
+
+def _written_for_any_size(predictor: Predictor, file: Path, opset: int, *, known: tuple[int, ...] | None) -> bool:
+    """Whether a file that takes images of any size could be written, and does answer at another size as torch does.
+
+    Raises CheckpointError where it could not, and no size is `known` that it could be written for instead.
+    """
+    try:
+        _write_traced(predictor, file, opset=opset, any_size=True)
+    except CheckpointError:
+        if known is None:
+            raise
+        return False
+    if _answers_at_another_size(predictor, file):
+        return True
+    if known is None:
+        name = type(predictor.model).__name__
+        raise CheckpointError(
+            f"the network {name} cannot be exported for images of any size, and its own is not known: "
+            "give one with a resize step, and train again"
+        )
+    return False
+
+
+def _answers_at_another_size(predictor: Predictor, file: Path) -> bool:
+    import onnxruntime
+
+    step = -(-FURTHER // predictor.multiple) * predictor.multiple
+    images = _example(predictor, larger=step)
+    try:
+        with torch.no_grad():
+            expected = Answering(predictor.model, predictor.problem).eval()(images)
+    except (RuntimeError, ValueError):  # the network itself takes no such size
+        return False
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # a refusal is an answer here
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        (answer,) = session.run([OUTPUT], {INPUT: images.numpy()})
+    except Exception:  # onnxruntime has no common class of errors
+        return False
+    return answer.shape == tuple(expected.shape) and bool((torch.from_numpy(answer) - expected).abs().max() < ALIKE)
 
 
 def _write_traced(predictor: Predictor, file: Path, *, opset: int, any_size: bool) -> None:
@@ -96,13 +137,14 @@ def write_torchscript(predictor: Predictor, file: Path) -> None:
         torch.jit.save(torch.jit.trace(model, _example(predictor), check_trace=False), str(file))
 
 
-def _example(predictor: Predictor) -> Tensor:
+def _example(predictor: Predictor, *, larger: int = 0) -> Tensor:
     """An image (1, C, *spatial) that the network takes; drawn, since what is constant might be folded."""
     problem = predictor.problem
     multiple = predictor.multiple
     unbound = (-(-UNBOUND_SIZE // multiple) * multiple,) * problem.dims
     size = predictor.window or predictor.fixed_size or problem.size or unbound
-    return torch.randn((1, problem.num_channels, *size), generator=torch.Generator().manual_seed(0))
+    sides = [side + larger for side in size]
+    return torch.randn((1, problem.num_channels, *sides), generator=torch.Generator().manual_seed(0))
 
 
 @contextmanager
