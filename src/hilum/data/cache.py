@@ -81,6 +81,7 @@ class Room:
         self.bound_bytes = bound_bytes
         self._seen_bytes: int | None = None
         self._written_bytes = 0
+        self._promised_bytes = 0
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[type[Room], tuple[Path, int | None]]:
@@ -90,10 +91,17 @@ class Room:
     def make(self, num_bytes: int, *, used: Container[str]) -> None:
         """Make room for a file of this size by deleting old ones, but none whose name is in `used`.
 
-        Raises CacheFullError where that is not enough.
+        The room is kept for it until `settle` is told of it, whether it was written or not. Raises CacheFullError
+        where that is not enough.
         """
         with self._lock:
             self._make(num_bytes, used)
+            self._promised_bytes += num_bytes
+
+    def settle(self, num_bytes: int) -> None:
+        """A file for which room was made lies in the folder now, or never will."""
+        with self._lock:
+            self._promised_bytes -= num_bytes
 
     def _make(self, num_bytes: int, used: Container[str]) -> None:
         bound = self.bound_bytes
@@ -117,7 +125,8 @@ class Room:
         for entry in found.leftovers:
             if entry.used_s < old_s:
                 _delete(entry.path)
-        self._seen_bytes, self._written_bytes = found.num_bytes, 0
+        # Other threads may have been promised room for files that are not there yet.
+        self._seen_bytes, self._written_bytes = found.num_bytes + self._promised_bytes, 0
         return found
 
     def _evict(self, found: Contents, wanted_bytes: int, used: Container[str]) -> None:

@@ -106,6 +106,8 @@ class Store:
             write(content, file)
         except OSError as error:
             raise self._unwritable(case, file, error) from error
+        finally:
+            self._room.settle(len(content))
         # What was written may be deleted at once by another process that needs room.
         return self._opened(case, file) or prepared
 
