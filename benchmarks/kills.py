@@ -153,7 +153,11 @@ def trial(number: int, expected: Ended, *, processes: int, epoch_s: float, seed:
         delay_s = rng.uniform(0, epoch_s if epochs else START_S)
         moment = Moment(epochs, delay_s, in_checkpoint=kind == "a checkpoint")
         where.append(run_until(words_for(folder, processes), folder, processes=processes, moment=moment))
-    run_through(words_for(folder, processes), processes=processes)
+    try:
+        run_through(words_for(folder, processes), processes=processes)
+    except RuntimeError as error:
+        print(f"{number:3d}  {kind:13s} FAILED to go on after {', '.join(where)}: {error}", flush=True)
+        return False
     same = ended(folder) == expected
     print(f"{number:3d}  {kind:13s} {'same' if same else 'OTHER'}  killed after {', '.join(where)}", flush=True)
     return same
