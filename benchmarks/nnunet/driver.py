@@ -46,18 +46,6 @@ class NNUNet:
         self._run("nnUNetv2_train", words, lengths)
         return [json.loads(line) for line in (self.fold / "times.jsonl").read_text().splitlines()]
 
-    def predict(self, cases: Sequence[str], out: Path, *, checkpoint: str, mirrored: bool) -> None:
-        """Write the labels of cases, by a checkpoint of the training, into a folder."""
-        images = out.with_name(out.name + "-images")
-        images.mkdir(parents=True, exist_ok=True)
-        for case in cases:
-            link = images / f"{case}_0000.nii.gz"
-            if not link.exists():
-                link.symlink_to((self.folder / "raw" / TASK / "imagesTr" / link.name).resolve())
-        words = ["-i", str(images), "-o", str(out), "-d", "4", "-c", "3d_fullres", "-f", "0", "-tr", self.trainer]
-        words += ["-chk", checkpoint, "-device", "cpu", "-npp", "1", "-nps", "1"]
-        self._run("nnUNetv2_predict", words if mirrored else [*words, "--disable_tta"], {})
-
     def prediction(self, model: Path, images: Path, out: Path, *, words: Sequence[str]) -> Command:
         """How a folder of images is predicted on the CPU by a folder of plans and weights, more `words` given."""
         program = str(self.folder.resolve() / "venv/bin/nnUNetv2_predict_from_modelfolder")

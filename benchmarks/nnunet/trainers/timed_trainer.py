@@ -1,4 +1,4 @@
-"""nnU-Net's own trainer, its length set from outside, that keeps the weights of each epoch and when they stood.
+"""nnU-Net's own trainer, its length set from outside, that tells when each epoch ended.
 
 nnU-Net finds it through the environment variable nnUNet_extTrainer; it needs nnU-Net's environment, not hilum's.
 """
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 class nnUNetTrainerTimed(nnUNetTrainer):  # type: ignore[misc] # noqa: N801 (nnU-Net's own pattern of names)
-    """NN_EPOCHS epochs of NN_ITERS iterations, else as nnU-Net trains; leaves times.jsonl and a checkpoint an epoch."""
+    """NN_EPOCHS epochs of NN_ITERS iterations, else as nnU-Net trains; leaves times.jsonl."""
 
     def __init__(
         self, plans: Any, configuration: str, fold: int, dataset_json: Any, device: torch.device = CPU
@@ -38,12 +38,11 @@ class nnUNetTrainerTimed(nnUNetTrainer):  # type: ignore[misc] # noqa: N801 (nnU
         super().on_train_epoch_end(train_outputs)
 
     def on_epoch_end(self) -> None:
-        """Close the epoch as nnU-Net does, then keep its weights, with the seconds since NN_STARTED."""
+        """Close the epoch as nnU-Net does, then note the seconds since NN_STARTED."""
         epoch = self.current_epoch
         super().on_epoch_end()
         line = {"epoch": epoch, "seconds": time.time() - float(os.environ["NN_STARTED"])}
         line["iteration_s"] = self.iterations_s / self.num_iterations_per_epoch
-        self.save_checkpoint(str(Path(self.output_folder) / f"checkpoint_{epoch:03d}.pth"))
         with (Path(self.output_folder) / "times.jsonl").open("a") as lines:
             lines.write(json.dumps(line) + "\n")
 
