@@ -16,37 +16,48 @@ import pytest
 from tests.journeys.conftest import Hilum, parts, read_csv, read_json, read_log
 
 TOGETHER = '''\
-"""A step that changes nothing. Processes that are told to meet first wait for each other, and one of them is killed."""
+"""A step that changes nothing. Two processes meet in it; one dies while it writes, before the other is past two cases."""
+import itertools
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from hilum.prepare.base import PrepareConfig
 
 ROLE, FOLDER = os.environ.get("TOGETHER_ROLE"), Path(os.environ.get("TOGETHER_FOLDER", "."))
-WHOLE = Path.write_bytes
+WHOLE, ONE_AT_A_TIME = Path.write_bytes, threading.Lock()
+WRITTEN, SEEN = itertools.count(1), itertools.count(1)
 
 def half(path, content):
     """The third prepared case of the victim gets as far as its middle."""
-    if path.suffix == ".part" and len(list(FOLDER.glob("written*"))) == 2:
-        WHOLE(path, content[: len(content) // 2])
-        os.kill(os.getpid(), signal.SIGKILL)
-    if path.suffix == ".part":
-        (FOLDER / f"written-{os.urandom(4).hex()}").touch()
-    return WHOLE(path, content)
+    if path.suffix != ".part":
+        return WHOLE(path, content)
+    with ONE_AT_A_TIME:
+        if next(WRITTEN) == 3:
+            WHOLE(path, content[: len(content) // 2])
+            (FOLDER / "half").write_text(str(path))
+            (FOLDER / "dying").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return WHOLE(path, content)
 
 if ROLE == "victim":
     Path.write_bytes = half
 
+def wait_for(*names):
+    end = time.monotonic() + 60
+    while not all((FOLDER / name).exists() for name in names):
+        assert time.monotonic() < end, f"never came: {names}"
+        time.sleep(0.01)
+
 class TogetherConfig(PrepareConfig, kind="together"):
-    """Waits until both have come so far."""
+    """Waits until both have come so far; the survivor then leaves the victim enough to do."""
     def apply(self, image, label):
         if ROLE is not None:
             (FOLDER / ROLE).touch()
-            end = time.monotonic() + 60
-            while not ((FOLDER / "victim").exists() and (FOLDER / "survivor").exists()):
-                assert time.monotonic() < end, "the other one never came"
-                time.sleep(0.01)
+            wait_for("victim", "survivor")
+            if ROLE == "survivor" and next(SEEN) > 2:
+                wait_for("dying")
         return image, label
 '''
 
@@ -57,6 +68,7 @@ class Outcome:
 
     shared: Path
     lone_cache: Path
+    half: Path
     victim: tuple[int, Path]
     survivor: tuple[int, Path, str]
     lone: Path
@@ -96,6 +108,7 @@ def outcome(hilum: Hilum, write_config: Callable[..., Path], tmp_path_factory: p
     return Outcome(
         folder / "shared",
         folder / "lone",
+        Path((folder / "met" / "half").read_text()),
         (code["victim"], folder / "victim"),
         (code["survivor"], folder / "survivor" / "tiny", said["survivor"]),
         folder / "lone" / "tiny",
@@ -110,8 +123,8 @@ def test_one_is_killed_in_the_middle_of_a_file_and_the_other_goes_on(outcome: Ou
     code, runs = outcome.victim
     assert code == -signal.SIGKILL
     assert not runs.exists()  # it was still preparing
-    (left,) = outcome.shared.glob("*.part")
-    assert left.stat().st_size > 0
+    assert outcome.half in outcome.shared.glob("*.part")
+    assert outcome.half.stat().st_size > 0
     code, _, said = outcome.survivor
     assert code == 0, said
     assert "made again" not in said
@@ -143,10 +156,12 @@ def test_every_entry_of_the_cache_equals_a_fresh_preparation(outcome: Outcome) -
 
 
 def test_what_was_left_half_written_is_cleared_away_later(outcome: Outcome, hilum: Hilum) -> None:
-    (left,) = outcome.shared.glob("*.part")
-    assert "1, " in hilum("doctor", "--cache", outcome.shared).out.partition("incomplete files")[2][:20]
-    os.utime(left, (time.time() - 7200, time.time() - 7200))
+    left = list(outcome.shared.glob("*.part"))  # the half one, and those that another thread was about to rename
+    shown = hilum("doctor", "--cache", outcome.shared).out.partition("incomplete files")[2]
+    assert f"{len(left)}, " in shown[:20]
+    for file in left:
+        os.utime(file, (time.time() - 7200, time.time() - 7200))
     whole = entries(outcome.shared)
-    assert "deleted 1 files" in hilum("doctor", "--cache", outcome.shared, "--prune").out
+    assert f"deleted {len(left)} files" in hilum("doctor", "--cache", outcome.shared, "--prune").out
     assert list(outcome.shared.glob("*.part")) == []
     assert entries(outcome.shared) == whole
