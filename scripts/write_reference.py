@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hilum.experiment import Experiment
+from hilum.field_docs import field_docs
 from hilum.registry import FAMILIES, Component, kinds
 from hilum.settings import Settings
 
@@ -85,7 +86,7 @@ def _table(model: type[BaseModel]) -> str:
     rows = ["| key | takes | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         takes = _takes(field, schema["properties"][name], schema.get("$defs", {}))
-        meaning = " ".join((field.description or "").split())
+        meaning = " ".join(field_docs(model).get(name, "").split())
         cells = [f"`{name}`", takes, _default(field), meaning]
         rows.append("| " + " | ".join(cell.replace("|", "&#124;") for cell in cells) + " |")
     return "\n".join(rows)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, Vali
 from pydantic_core import CoreSchema, core_schema
 
 from hilum.errors import Fault, HilumError, PluginError, nearest
-from hilum.settings import Settings, at, received
+from hilum.settings import Settings, at, describe_fields, received
 from hilum.yaml_text import Document
 
 # Where the kinds of each family live: importing these modules fills the registry.
@@ -71,7 +71,7 @@ class Component(Settings):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Any kind of the family, in short or long form."""
         if "family" not in cls.__dict__:
-            return handler(schema)
+            return super().__get_pydantic_json_schema__(schema, handler)
         members = kinds(cls.family).values()
         short = [member.kind for member in members if _complete_alone(member)]
         forms = [_kind_schema(member, handler) for member in members]
@@ -189,6 +189,7 @@ def _complete_alone(member: type[Component]) -> bool:
 def _kind_schema(member: type[Component], handler: GetJsonSchemaHandler) -> dict[str, Any]:
     schema = handler(member.__pydantic_core_schema__)
     target = handler.resolve_ref_schema(schema)
+    describe_fields(member, target)
     kind = {"const": member.kind, "description": summary(member)}
     target["properties"] = {"kind": kind, **target.get("properties", {})}
     given = [] if DEFAULT_KINDS.get(member.family) == member.kind else ["kind"]

@@ -5,11 +5,12 @@ import types
 from collections.abc import Container, Iterator, Mapping
 from typing import Annotated, Any, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, create_model, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from hilum.errors import nearest
+from hilum.field_docs import field_docs
 
 # What each of pydantic's errors expected.
 EXPECTED = {
@@ -36,9 +37,7 @@ OURS = ("hilum", "missing_key")
 class Settings(BaseModel):
     """A frozen section of the configuration that refuses unknown keys and names the nearest known one."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -55,6 +54,21 @@ class Settings(BaseModel):
         if coerced:
             raise ValidationError.from_exception_data(cls.__name__, coerced)
         return model
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The schema with what is said of each field."""
+        made = handler(schema)
+        describe_fields(cls, handler.resolve_ref_schema(made))
+        return made
+
+
+def describe_fields(model: type[BaseModel], schema: dict[str, Any]) -> None:
+    """Put what is said of each field of a model into its JSON schema, where that says nothing yet."""
+    properties = schema.get("properties", {})
+    for name, text in field_docs(model).items():
+        if name in properties:
+            properties[name].setdefault("description", text)
 
 
 def relaxed(model: type[BaseModel]) -> type[Any]:
@@ -133,8 +147,8 @@ def _unknown_key(cls: type[BaseModel], key: str) -> str:
 
 
 def _purpose(cls: type[BaseModel], location: tuple[str | int, ...]) -> str:
-    field = cls.model_fields.get(str(location[-1])) if len(location) == 1 else None
-    return f": {field.description.splitlines()[0].rstrip('.')}" if field and field.description else ""
+    text = field_docs(cls).get(str(location[-1])) if len(location) == 1 else None
+    return f": {text.splitlines()[0].rstrip('.')}" if text else ""
 
 
 def _lengths(cls: type[BaseModel], location: tuple[str | int, ...]) -> set[int]:

@@ -9,6 +9,7 @@ import pytest
 
 from hilum import cli
 from hilum.errors import CheckpointError, ConfigError, Fault, TrainingError
+from hilum.field_docs import field_docs
 from hilum.registry import FAMILIES, kinds, summary
 
 
@@ -74,9 +75,9 @@ def test_list_shows_families_kinds_and_settings(capsys: pytest.CaptureFixture[st
             assert any(line.split() == [kind, *summary(component).split()] for line in everything.splitlines())
     assert "unet" in output_of(capsys, "list", "networks")
     shown = output_of(capsys, "list", "networks", "unet")
-    for name, field in kinds("networks")["unet"].model_fields.items():
+    for name in kinds("networks")["unet"].model_fields:
         assert f"  {name} (" in shown
-        assert (field.description or "?").splitlines()[0] in shown
+        assert field_docs(kinds("networks")["unet"])[name].splitlines()[0] in shown
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from tests.journeys.conftest import Hilum, parts, read_csv, read_json, read_log
 
 TOGETHER = '''\
-"""A step that changes nothing. Two processes meet in it; one dies while it writes, before the other is past two cases."""
+"""A step that changes nothing. Two processes meet in it, and one dies while it writes."""
 import itertools
 import os
 import signal

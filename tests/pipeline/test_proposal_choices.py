@@ -278,6 +278,7 @@ def test_the_split_is_the_official_one_or_by_patient() -> None:
     assert "one patient" in split_entry(cohort([None] * 9, 1)).why
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(
     st.tuples(st.integers(3, 300), st.integers(8, 300), st.integers(8, 300)),

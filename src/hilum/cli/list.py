@@ -56,11 +56,14 @@ def _print_family(family: str) -> None:
 def _print_kind(component: type[Component]) -> None:
     import inspect
 
+    from hilum.field_docs import field_docs
+
     print(f"{component.kind}: {inspect.getdoc(component)}\n")
+    docs = field_docs(component)
     for name, field in component.model_fields.items():
         default = "required" if field.is_required() else f"default {field.default!r}"
         print(f"  {name} ({default})")
-        for line in (field.description or "").splitlines():
+        for line in docs.get(name, "").splitlines():
             print(f"      {line.strip()}")
 
 
