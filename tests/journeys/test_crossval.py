@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.journeys.conftest import Hilum, parts, read_csv, read_json
+from tests.report.page.conftest import parsed
 
 from hilum.pipeline.sweeping.locks import taken
 
@@ -183,6 +184,11 @@ def test_other_data_are_scored_beside_the_runs_own(hilum: Hilum, own_run: Path, 
     means = [np.mean([float(row["dice"]) for row in rows if row["class"] == name]) for name in ("organ", "lesion")]
     assert summary["overall"]["dice"]["value"] == pytest.approx(np.mean(means))
     assert ((own_run / "cases.csv").read_bytes(), (own_run / "summary.json").read_bytes()) == before
+    words = parsed((home / "report.html").read_text()).words
+    assert "3 cases of 3 patients of other data" in words
+    assert "is missing" not in words
+    assert "data:image/png" in (home / "report.html").read_text()
+    hilum("report", home, "--part", "test").refuses("'external' only")
     looks = [json.loads(line) for line in (own_run / "test_ledger.jsonl").read_text().splitlines()]
     assert [look["part"] for look in looks] == ["external hospital-b"]
     assert "looked at 2 times" in hilum("evaluate", own_run, "--data", other).out

@@ -13,7 +13,7 @@ from hilum.evaluation.rows import PROBABILITY_PREFIX, Row
 from hilum.report.page.chart import Drawing
 from hilum.report.page.files import RunFiles
 from hilum.report.page.ranking import Answers
-from hilum.report.page.wording import count_digits, part_name
+from hilum.report.page.wording import count_digits, scored_what
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Scored:
     @property
     def whole(self) -> str:
         """What the scores are about, in a sentence: a part of a run, or all folds of a cross-validation."""
-        return "all folds" if self.folds else f"the {part_name(self.part)} part"
+        return "all folds" if self.folds else scored_what(self.part)
 
     @property
     def monitor(self) -> str:
