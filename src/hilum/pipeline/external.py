@@ -62,6 +62,7 @@ def evaluate_external(run: Run, file: Path, *, overrides: Sequence[str] = (), sa
         config_sha256=config_sha256(run, of_run),
         checkpoint_sha256=restored.weights_sha256,
         scores=scored.scores(rows),
+        overrides=of_run,
     )
     times = "once" if looks == 1 else f"{looks} times"
     notes.append(f"these data have been looked at {times} with this run")

@@ -173,7 +173,9 @@ def _validated(
     try:
         scoring = ScoringConfig.model_validate(dict(content))
     except ValidationError as error:
-        faults = [*faults, *(fault(item["loc"], item["msg"]) for item in error.errors(include_url=False))]
+        found = {item["loc"]: item["msg"] for item in error.errors(include_url=False)}
+        inner = {place[:end] for place in found for end in range(len(place))}  # of a whole and its part, the part
+        faults = [*faults, *(fault(place, said) for place, said in found.items() if place not in inner)]
         raise ConfigError(faults) from error
     if faults:
         raise ConfigError(faults)

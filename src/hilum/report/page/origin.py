@@ -134,14 +134,15 @@ def _looks(files: RunFiles) -> list[Markup]:
             moment(look.time),
             code(look.config_sha256[:12]),
             code(look.checkpoint_sha256[:12]),
+            " ".join(look.overrides) or "the run's",
             *(_shown(look.scores.get(name)) for name in columns),
         ]
         for look in looks
     ]
-    head = ["time", "settings", "weights", *map(score_name, columns)]
+    head = ["time", "configuration", "weights", "settings", *map(score_name, columns)]
     different = number_of(len({(look.config_sha256, look.checkpoint_sha256) for look in looks}), "combination")
     said = f"The test part has been scored {times(len(looks))} ({different} of settings and weights)"
-    return [table(said, head, rows, text_columns=3), *told]
+    return [table(said, head, rows, text_columns=4), *told]
 
 
 def _shown(value: float | None) -> str:
