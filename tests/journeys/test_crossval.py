@@ -194,6 +194,12 @@ def test_other_data_are_scored_beside_the_runs_own(hilum: Hilum, own_run: Path, 
     assert "looked at 2 times" in hilum("evaluate", own_run, "--data", other).out
     tested = hilum("evaluate", own_run, "--part", "test")
     assert "the test part of this run has been looked at once" in tested.out
+    broken = sorted({row["case_id"] for row in rows})[:2]
+    ledger = (own_run / "test_ledger.jsonl").read_text()
+    for kind, name in zip(("labels", "images"), broken, strict=True):
+        (place / kind / f"{name}.nii.gz").write_bytes(b"no scan")
+    hilum("evaluate", own_run, "--data", other).refuses(*broken)
+    assert (own_run / "test_ledger.jsonl").read_text() == ledger
 
 
 def test_other_data_that_do_not_fit_are_refused(hilum: Hilum, own_run: Path, phantoms: Path, tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def _rankings(comparison: Comparison) -> Section | None:
             f"{place['rank']}.",
             place["method"],
             str(place["low"]) if place["low"] == place["high"] else f"{place['low']} to {place['high']}",
-            number(100 * place["first"], 0) + Markup("&nbsp;%"),
+            element("data", f"{100 * place['first']:.0f}\u00a0%", value=repr(place["first"])),
             bar({"value": place["first"], "low": 0.0, "high": place["first"]}),
         ]
         for score, found in rankings.items()
