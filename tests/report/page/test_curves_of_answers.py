@@ -36,6 +36,20 @@ def test_the_roc_curve_is_that_of_scikit_learn() -> None:
     assert np.allclose(points, np.stack([false_share, true_share], axis=1))
 
 
+def test_decisions_about_all_classes_are_pooled_as_scikit_learn_does_for_micro() -> None:
+    from sklearn.metrics import roc_curve
+
+    found = answers(90, 4)
+    members = np.eye(4)[found.truth]
+    false_share, true_share, _ = roc_curve(members.ravel(), found.probabilities.ravel(), drop_intermediate=False)
+    assert found.pooled is not None
+    assert np.allclose(ranking._roc_points(found.pooled), np.stack([false_share, true_share], axis=1))
+    drawn = roc(found, {"auroc_micro": {"value": 0.625, "low": 0.5, "high": 0.75}})
+    assert drawn is not None
+    assert "all together (micro): area 0.625 (0.500 to 0.750)" in drawn.svg
+    assert answers(90, 2).pooled is None
+
+
 def test_precision_and_recall_are_those_of_scikit_learn() -> None:
     from sklearn.metrics import precision_recall_curve
 

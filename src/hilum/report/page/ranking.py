@@ -23,6 +23,8 @@ MOST_BANDS = 3
 MOST_CURVES = 12
 LONGEST = 18
 """Letters of a class name in a legend."""
+POOLED = "all together (micro)"
+"""The curve of all decisions, each class of each case being one."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,14 @@ class Answers:
     def ranking(self, index: int, weights: Floats) -> Ranking:
         """The cases ranked by the probability of one class."""
         return ranking(self.truth == index, self.probabilities[:, index], weights)
+
+    @property
+    def pooled(self) -> Ranking | None:
+        """The decisions about all classes ranked together; None of two classes, whose decisions are the same twice."""
+        if len(self.classes) == 2 or not self.ranked:
+            return None
+        members = np.eye(len(self.classes), dtype=bool)[self.truth]
+        return ranking(members.ravel(), self.probabilities.ravel(), np.ones((1, members.size)))
 
 
 def roc(answers: Answers, overall: Mapping[str, Any]) -> Drawing | None:
@@ -93,14 +103,18 @@ def _said_of_bands(answers: Answers) -> str:
 def _names(answers: Answers, overall: Mapping[str, Any], column: str) -> list[str]:
     """Each curve's class and, where the summary holds it, the area below the curve with its interval."""
     two = len(answers.classes) == 2
-    names = []
-    for index in answers.ranked[:MOST_CURVES]:
-        entry = overall.get(column if two else f"{column}_{answers.classes[index]}") or {}
-        name = short(answers.classes[index], LONGEST)
-        value, low, high = (entry.get(key) for key in ("value", "low", "high"))
-        area = "" if value is None else f": area {fixed(value, 3)}"
-        names.append(name + area + ("" if low is None or high is None else f" ({fixed(low, 3)} to {fixed(high, 3)})"))
-    return names
+    names = [
+        _named(answers.classes[index], overall.get(column if two else f"{column}_{answers.classes[index]}") or {})
+        for index in answers.ranked[:MOST_CURVES]
+    ]
+    return names if answers.pooled is None else [*names, _named(POOLED, overall.get(f"{column}_micro") or {})]
+
+
+def _named(name: str, entry: Mapping[str, Any]) -> str:
+    value, low, high = (entry.get(key) for key in ("value", "low", "high"))
+    area = "" if value is None else f": area {fixed(value, 3)}"
+    ends = "" if low is None or high is None else f" ({fixed(low, 3)} to {fixed(high, 3)})"
+    return short(name, LONGEST if name != POOLED else len(POOLED)) + area + ends
 
 
 def _curves(
@@ -119,6 +133,8 @@ def _curves(
         if len(answers.ranked) <= MOST_BANDS:
             ends = answers.resampling.band(partial(_resampled, answers, index, values))
             bands += [] if ends is None else [curve(_area(frame, *ends), f"band f{hue(place)}")]
+    if answers.pooled is not None:
+        lines.append(curve(frame.path(points(answers.pooled)), line_kind(len(lines))))
     return [*bands, *lines]
 
 
