@@ -50,7 +50,7 @@ def compare(
 ) -> dict[str, Any]:
     """The comparison of methods on the same patients, after writing compare.csv and compare.json and printing them.
 
-    Each method is a folder (a run, a cross-validation, scored predictions), or `NAME=FOLDER` with several folders,
+    Each method is a folder (a run, a cross-validation, scores of other data or outputs), or `NAME=FOLDER` with several,
     separated by commas or as a pattern such as `A=runs/a-*`: its seeds, whose scores are averaged. Nothing is predicted
     again. Raises ConfigError for methods that cannot be told apart, CheckpointError where nothing was scored, DataError
     where patients, classes or truths differ.
