@@ -66,16 +66,21 @@ class Outputs:
     def table_of_groups(self, scoring: ScoringConfig) -> Path | None:
         """The table whose columns `evaluate.by` names, of the patients or of true classes; None without groups.
 
-        Raises ConfigError where there is no table.
+        Raises ConfigError where there is no table, DataError where it lacks such a column.
         """
-        if not scoring.evaluate.by:
+        columns = [one if isinstance(one, str) else one.column for one in scoring.evaluate.by]
+        if not columns:
             return None
         if self.patients is None and self.labels.is_dir():
             raise ConfigError(
                 "evaluate.by: expected a table with these columns beside case_id and patient_id: --patients FILE"
             )
-        place = self.labels if self.patients is None else self.labels.parent / self.patients
-        return place if place.is_file() else self.patients
+        if self.patients is None:
+            place = self.labels
+        else:
+            place = beside if (beside := self.labels.parent / self.patients).is_file() else self.patients
+        read_table(place).require(("case_id", *columns))
+        return place
 
 
 def score_predictions(
