@@ -189,6 +189,11 @@ def test_other_data_are_scored_beside_the_runs_own(hilum: Hilum, own_run: Path, 
     assert "is missing" not in words
     assert "data:image/png" in (home / "report.html").read_text()
     hilum("report", home, "--part", "test").refuses("'external' only")
+    twin = shutil.copytree(home, tmp_path / "twin")
+    compared = hilum("compare", home, twin, "-o", tmp_path / "same")
+    assert compared.code == 0, compared.text
+    assert {row["difference"] for row in read_csv(tmp_path / "same" / "compare.csv")} == {"0.0"}
+    hilum("report", twin).refuses("scores of a run, which is not in")
     looks = [json.loads(line) for line in (own_run / "test_ledger.jsonl").read_text().splitlines()]
     assert [look["part"] for look in looks] == ["external hospital-b"]
     assert "looked at 2 times" in hilum("evaluate", own_run, "--data", other).out
