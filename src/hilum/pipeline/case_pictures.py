@@ -67,7 +67,8 @@ def _classified(scored: Scored, cases: dict[str, Case]) -> CasePictures:
     answers = scored.answers()
     if answers is None:
         return CasePictures()
-    groups = extremes(answers.truth, answers.probabilities, SHOWN_IMAGES)
+    decided = np.array([answers.classes.index(str(row["predicted"])) for row in scored.rows])
+    groups = extremes(answers.truth, answers.probabilities, SHOWN_IMAGES, predicted=decided)
     ids = {title: [answers.case_ids[index] for index in indices] for title, indices in groups.items()}
     shown = {title: [_image(_known(cases, case_id)) for case_id in found] for title, found in ids.items()}
     return CasePictures(images=shown)
