@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,6 +120,28 @@ def test_legends_hold_the_areas_of_the_summary(num_classes: int) -> None:
         assert with_areas.svg.count("0.812 (0.750 to 0.875)") >= min(num_classes - (num_classes == 2), 12)
         assert "0.8" not in re.sub(r'="[^"]*"', "", re.sub(r'class="tick"[^>]*>[^<]*', "", str(without.svg)))
         assert with_areas.svg.count('class="band') == {2: 1, 3: 3, 15: 0}[num_classes]
+
+
+def test_the_operating_point_lies_where_scikit_learn_puts_its_scores() -> None:
+    from sklearn.metrics import precision_score, recall_score
+
+    found = answers()
+    decided = (found.probabilities[:, 1] >= 0.3).astype(np.int64)
+    at = replace(found, decided=decided)
+    expected = (
+        1 - recall_score(found.truth, decided, pos_label=0),
+        recall_score(found.truth, decided),
+        precision_score(found.truth, decided),
+    )
+    assert at.operating_point == pytest.approx(expected)
+    for draw in (roc, precision_recall):
+        with_point, without = draw(at, {}), draw(found, {})
+        assert with_point is not None
+        assert without is not None
+        assert "operating point: " in with_point.svg
+        assert "operating point" not in without.svg
+        assert "Dot: where the threshold" in with_point.caption
+    assert replace(found, decided=np.zeros_like(decided)).operating_point is None
 
 
 def test_one_class_alone_has_no_curve() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 from hilum.evaluation.rows import PROBABILITY_PREFIX, Row
@@ -125,4 +126,11 @@ class Scored:
             case_ids=[str(row["case_id"]) for row in rows],
             patients=[str(row["patient_id"]) for row in rows],
             seed=self.seed,
+            decided=self._decided(rows, names),
         )
+
+    def _decided(self, rows: Sequence[Row], names: Sequence[str]) -> npt.NDArray[np.int64] | None:
+        """The classes (N,) that a threshold decided on; None where the rows know of none."""
+        if any(row.get("threshold") is None or str(row.get("predicted")) not in names for row in rows):
+            return None
+        return np.array([names.index(str(row["predicted"])) for row in rows], dtype=np.int64)
