@@ -137,9 +137,7 @@ class Run:
         jsonl.append(self.spoilt, entry)
 
     def forget_after(self, epoch: int, step: int) -> None:
-        """Take the epochs from `epoch` on, and the steps skipped from `step` on, out of the logs: a resumed run writes
-        them again.
-        """
+        """Take epochs from `epoch` on, and steps skipped from `step` on, out of the logs: they are written again."""
         jsonl.truncate(self.log, lambda entry: entry["epoch"] < epoch)
         jsonl.truncate(self.spoilt, lambda entry: entry["step"] < step or entry["then"] != "skipped")
 
@@ -176,15 +174,18 @@ class Run:
         """Put the summary of a part beside those of the other parts."""
         self.write_json(self.summary, {**self.read_json(self.summary), part: summary})
 
-    def record_look(self, part: str, *, config_sha256: str, checkpoint_sha256: str, scores: Mapping[str, float]) -> int:
+    def record_look(
+        self,
+        part: str,
+        *,
+        config_sha256: str,
+        checkpoint_sha256: str,
+        scores: Mapping[str, float],
+        overrides: Sequence[str] = (),
+    ) -> int:
         """Write a look at the test part, or at other data, into the ledger; gives how many there have been at these."""
-        return record_look(
-            self.folder / LEDGER_NAME,
-            part,
-            config_sha256=config_sha256,
-            checkpoint_sha256=checkpoint_sha256,
-            scores=scores,
-        )
+        hashes = {"config_sha256": config_sha256, "checkpoint_sha256": checkpoint_sha256}
+        return record_look(self.folder / LEDGER_NAME, part, **hashes, scores=scores, overrides=overrides)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -55,6 +56,13 @@ def test_a_metric_says_what_it_is(metric: MetricConfig) -> None:
     assert metric.tasks
     assert metric.better in ("higher", "lower")
     assert pickle.loads(pickle.dumps(metric)) == metric
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=by_kind)
+def test_a_metric_names_its_source(metric: MetricConfig) -> None:
+    """Where `hilum list metrics` and every report show it: who defined it, and when."""
+    if set(metric.tasks) & {"classification", "segmentation"}:
+        assert re.search(r"\([^()]* (18|19|20)\d\d", summary(type(metric)))
 
 
 @pytest.mark.parametrize("metric", OF_CASES, ids=by_kind)

@@ -43,3 +43,13 @@ def test_a_damaged_line_is_named_and_nothing_is_added(tmp_path: Path, damage: st
     with pytest.raises(DataError, match=r"test_ledger\.jsonl:2: .* expected a look"):
         look(ledger)
     assert ledger.read_text() == before
+
+
+def test_settings_that_replaced_those_of_the_run_are_kept(tmp_path: Path) -> None:
+    """Lines of before, without such settings, are read as well."""
+    ledger = tmp_path / LEDGER_NAME
+    look(ledger)
+    old = {key: value for key, value in json.loads(ledger.read_text()).items() if key != "overrides"}
+    ledger.write_text(json.dumps(old) + "\n")
+    record_look(ledger, "test", config_sha256="c", checkpoint_sha256="w", scores={}, overrides=["predict.overlap=0.2"])
+    assert [list(one.overrides) for one in read_looks(ledger)] == [[], ["predict.overlap=0.2"]]

@@ -11,10 +11,11 @@ from hilum.evaluation.areas import area_interval
 from hilum.evaluation.closed_forms import PARTS, Decisions, patient_counts
 from hilum.evaluation.intervals import Bootstrap
 from hilum.evaluation.proportions import clustered_wilson
-from hilum.evaluation.scores import FEW_OF_A_KIND, classifier_scores, instability
+from hilum.evaluation.scores import FEW_OF_A_KIND, classifier_scores, flat_note, instability
 from hilum.metrics.accuracy import AccuracyMetric
 from hilum.metrics.auroc import AurocMetric
 from hilum.metrics.average_precision import AveragePrecisionMetric
+from hilum.metrics.balanced_accuracy import BalancedAccuracyMetric
 from hilum.metrics.confusion import class_counts, confusion
 from hilum.registry import kinds
 
@@ -85,3 +86,21 @@ def test_a_class_of_one_patient_has_an_area_and_no_interval() -> None:
     assert found["value"] is not None
     assert found["low"] is None
     assert instability("auroc", found, bootstrap) == f"auroc: {FEW_OF_A_KIND}"
+
+
+def test_an_interval_without_width_is_no_certainty() -> None:
+    """A classifier that calls every case `a` has the same recall in every resample; its area has a formula."""
+    certain = np.tile([0.8, 0.1, 0.1], (len(TRUTH), 1))
+    found = classifier_scores(
+        BalancedAccuracyMetric(),
+        TRUTH,
+        probabilities=certain,
+        classes=NAMES,
+        patients=PATIENTS,
+        bootstrap=Bootstrap(200),
+    )
+    assert found["balanced_accuracy"]["low"] == found["balanced_accuracy"]["high"] == pytest.approx(1 / 3)
+    assert flat_note(found).startswith("balanced_accuracy, ")
+    assert "no certainty" in flat_note(found)
+    assert flat_note(scored(AccuracyMetric())) == ""
+    assert flat_note({"one": {"value": 1.0, "low": 1.0, "high": 1.0, "method": "wilson"}}) == ""

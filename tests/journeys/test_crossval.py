@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.journeys.conftest import Hilum, parts, read_csv, read_json
+from tests.report.page.conftest import parsed
 
 from hilum.pipeline.sweeping.locks import taken
 
@@ -167,11 +168,38 @@ def test_repeats_pool_every_score_of_a_patient(hilum: Hilum, write_config: Calla
     assert any("each time counts" in note for note in summary["notes"])
 
 
-def test_other_data_are_scored_beside_the_runs_own(hilum: Hilum, own_run: Path, tmp_path: Path) -> None:
-    other = tmp_path / "hospital b.yaml"
-    place = tmp_path / "elsewhere"
+def other_data(folder: Path) -> Path:
+    """A YAML file that names three patients whom the run has not seen."""
+    file = folder / "hospital b.yaml"
+    place = folder / "elsewhere"
     source = f"{{kind: phantom, folder: {place}, patients: 3, scans_per_patient: 1, spacing_mm: 4.0, seed: 8}}"
-    other.write_text(f"data:\n  source: {source}\n")
+    file.write_text(f"data:\n  source: {source}\n")
+    return file
+
+
+def test_other_data_have_a_page_and_are_compared(hilum: Hilum, own_run: Path, tmp_path: Path) -> None:
+    other, home = other_data(tmp_path), own_run / "external" / "hospital-b"
+    assert hilum("evaluate", own_run, "--data", other).code == 0
+    words = parsed((home / "report.html").read_text()).words
+    assert "3 cases of 3 patients of other data" in words
+    assert "is missing" not in words
+    assert "data:image/png" in (home / "report.html").read_text()
+    hilum("report", home, "--part", "test").refuses("'external' only")
+    twin = shutil.copytree(home, tmp_path / "twin")
+    compared = hilum("compare", home, twin, "-o", tmp_path / "same")
+    assert compared.code == 0, compared.text
+    assert {row["difference"] for row in read_csv(tmp_path / "same" / "compare.csv")} == {"0.0"}
+    hilum("report", twin).refuses("scores of a run, which is not in")
+    broken = sorted({row["case_id"] for row in read_csv(home / "cases.csv")})[:2]
+    ledger = (own_run / "test_ledger.jsonl").read_text()
+    for kind, name in zip(("labels", "images"), broken, strict=True):
+        (tmp_path / "elsewhere" / kind / f"{name}.nii.gz").write_bytes(b"no scan")
+    hilum("evaluate", own_run, "--data", other).refuses(*broken)
+    assert (own_run / "test_ledger.jsonl").read_text() == ledger
+
+
+def test_other_data_are_scored_beside_the_runs_own(hilum: Hilum, own_run: Path, tmp_path: Path) -> None:
+    other = other_data(tmp_path)
     before = (own_run / "cases.csv").read_bytes(), (own_run / "summary.json").read_bytes()
     done = hilum("evaluate", own_run, "--data", other)
     assert done.code == 0, done.text

@@ -22,8 +22,9 @@ def test_looks_at_the_test_part_are_counted(command: Hilum, hilum: Hilum, own_ru
     assert "looked at once" in first.out
     second = hilum("evaluate", own_run, "--part", "test")
     assert "looked at 2 times" in second.out
+    assert hilum("evaluate", own_run, "--part", "test", "predict.overlap=0.25").code == 0
     looks = [json.loads(line) for line in (own_run / "test_ledger.jsonl").read_text().splitlines()]
-    assert len(looks) == 2
+    assert [look["overrides"] for look in looks] == [[], [], ["predict.overlap=0.25"]]
     assert looks[0]["scores"] == looks[1]["scores"]
     rows = read_csv(own_run / "cases.csv")
     found = {part: {row["case_id"] for row in rows if row["part"] == part} for part in ("val", "test")}

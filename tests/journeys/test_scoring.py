@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from tests.journeys.conftest import Hilum, read_csv, read_json, write_csv
+from tests.journeys.conftest import Hilum, parts, read_csv, read_json, write_csv
+from tests.report.page.conftest import parsed
 
 SHAPE = (6, 6, 4)
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
@@ -84,6 +86,50 @@ def test_two_tools_are_compared(hilum: Hilum, tmp_path: Path, masks: Any, monkey
     hilum("compare", "good-scores", "poor-scores", "--part", "test", "-o", "x").refuses("part 'test'")
     seeds = hilum("compare", "both=*-scores", "alone=good-scores", "-o", "seeds")
     seeds.refuses("given more than once")
+
+
+def test_a_run_is_compared_with_the_outputs_of_another_tool(
+    hilum: Hilum, own_run: Path, phantoms: Path, tmp_path: Path
+) -> None:
+    """Copies of the truth as another tool's outputs: the gap is how far the run is from 1."""
+    assert hilum("evaluate", own_run, "--part", "test").code == 0
+    for name in parts(own_run)["test"]:
+        for folder in ("perfect", "labels"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            shutil.copy(phantoms / "labels" / f"{name}.nii.gz", tmp_path / folder)
+    classes, patients = "background=0,organ=1,lesion=2", own_run / "split.csv"
+    done = scored(hilum, tmp_path, "perfect", "--classes", classes, "--patients", patients, "metrics=[dice]")
+    assert done.code == 0, done.text
+    out = tmp_path / "verdict"
+    done = hilum("compare", own_run, tmp_path / "perfect-scores", "-o", out)
+    assert done.code == 0, done.text
+    (line,) = [row for row in read_csv(out / "compare.csv") if not row["structure"]]
+    mean = read_json(own_run / "summary.json")["test"]["overall"]["dice"]["value"]
+    assert float(line["difference"]) == pytest.approx(mean - 1)
+    assert read_json(out / "compare.json")["part"] == "test"
+    hilum("compare", own_run, tmp_path / "perfect-scores", "-o", out, "--overwrite", "--part", "val").refuses("lacks")
+
+
+def test_groups_come_from_the_table_of_patients(hilum: Hilum, tmp_path: Path, masks: Any) -> None:
+    table = [{"case_id": f"case_{k}", "patient_id": f"p{k}", "site": "north" if k < 4 else "south"} for k in range(6)]
+    patients = write_csv(tmp_path / "sites.csv", table)
+    more = ("--classes", "none,organ,spot", "metrics=[dice]")
+    done = scored(hilum, tmp_path, "poor", *more, "evaluate.by=site", "--patients", patients)
+    assert done.code == 0, done.text
+    summary = read_json(tmp_path / "poor-scores" / "summary.json")["predictions"]
+    north = summary["by"]["site"]["north"]
+    assert (north["cases"], north["patients"]) == (4, 4)
+    assert north["classes"]["organ"]["dice"]["value"] == pytest.approx(masks["poor"][:4].mean())
+    assert "worst by site: dice" in done.out
+    page = parsed((tmp_path / "poor-scores" / "report.html").read_text())
+    assert "Scores by site" in page.words
+    assert "is missing" not in page.words
+    scored(hilum, tmp_path, "good", *more, "evaluate.by=site").refuses("--patients FILE")
+    scored(hilum, tmp_path, "good", *more, "evaluate.by=sit", "--patients", patients).refuses("did you mean 'site'?")
+
+
+def test_a_mistyped_place_is_named(hilum: Hilum, tmp_path: Path, masks: Any) -> None:
+    scored(hilum, tmp_path, "goood", "--classes", "none,organ,spot").refuses("no such file", "did you mean 'good'?")
 
 
 def test_classes_come_from_the_dataset_json_of_nnunet(hilum: Hilum, tmp_path: Path, masks: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.report.page.conftest import write_run
+from tests.report.page.conftest import write_comparison, write_crossval, write_run
 
 from hilum.errors import CheckpointError, SplitError
 from hilum.pipeline.case_pictures import _titled
@@ -76,3 +76,18 @@ def test_no_run_and_no_such_part_are_refused(tmp_path: Path) -> None:
         write_report(tmp_path / "absent")
     with pytest.raises(SplitError, match="did you mean 'test'"):
         write_report(write_run(tmp_path / "tiny", "segmentation"), part="tset")
+
+
+@pytest.mark.parametrize("kind", ["cross-validation", "comparison"])
+def test_charts_are_in_tensorboard_too(kind: str, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    crossed = kind == "cross-validation"
+    folder = write_crossval(tmp_path / "page") if crossed else write_comparison(tmp_path / "page")
+    write_report(folder, say=lambda line: None)
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    drawn = {file.stem.removeprefix("test_") for file in (folder / "figures").glob("*.png")}
+    assert drawn == {file.stem.removeprefix("test_") for file in (folder / "figures").glob("*.svg")}
+    group = "test" if crossed else "comparison"
+    assert set(events.Tags()["images"]) == {f"{group}/{name}" for name in drawn}

@@ -31,6 +31,15 @@ def test_extremes_are_the_worst_the_closest_and_the_best() -> None:
     assert found == {"most wrong": [4, 2], "most uncertain": [1, 5], "most right": [0, 3]}
 
 
+def test_wrong_is_what_was_decided_wrongly() -> None:
+    """At a low threshold of the second class a case may be right though the first class is likelier."""
+    truth = np.array([0, 0, 1, 1])
+    second = np.array([0.1, 0.3, 0.3, 0.9])
+    decided = (second >= 0.2).astype(int)
+    found = extremes(truth, np.stack([1 - second, second], axis=1), 2, predicted=decided)
+    assert found == {"most wrong": [1], "most uncertain": [2], "most right": [3, 0]}
+
+
 def test_no_case_is_shown_twice_and_a_perfect_classifier_has_no_wrong_ones() -> None:
     found = extremes(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]), 6)
     assert found == {"most wrong": [], "most uncertain": [], "most right": [0, 1]}

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "methods",
         nargs="+",
         metavar="METHOD",
-        help="a run, a cross-validation or scored predictions; 'NAME=runs/a-*' or NAME=A,B for several seeds",
+        help="a run, a cross-validation, scores of other data or outputs; NAME='runs/a-*' or NAME=A,B for seeds",
     )
     parser.add_argument("--part", help="the part to compare: by default test where all have scored it, otherwise val")
     parser.add_argument(

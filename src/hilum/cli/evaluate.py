@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from hilum.pipeline.external_section import ScoringConfig
     from hilum.pipeline.scoring import Outputs
 
+PICTURES_S = 20.0
+"""Time that the page may take for pictures of cases; `hilum report` takes as long as it needs."""
 ONLY_FOR_OUTPUTS = ("labels", "classes", "config", "patients", "output")
 """Options that mean nothing without --predictions."""
 
@@ -50,15 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
     if given or not words or ("=" in words[0] and not Path(words[0]).exists()):
         what = f"{given[0]} needs --predictions" if given else "received neither a run nor --predictions"
         raise ConfigError(f"{what}: hilum evaluate RUN, or hilum evaluate --predictions DIR --labels DIR")
+    from hilum.experiment import load
     from hilum.pipeline.evaluation import evaluate
+    from hilum.pipeline.external import folder_of
+    from hilum.pipeline.reporting import write_report
 
-    evaluate(
-        Path(words[0]),
-        part=arguments.part,
-        data=arguments.data,
-        overrides=words[1:],
-        rehash=arguments.rehash,
-    )
+    run, overrides = Path(words[0]), words[1:]
+    evaluate(run, part=arguments.part, data=arguments.data, overrides=overrides, rehash=arguments.rehash)
+    if load(run / "config.yaml").train.report:
+        scored = run if arguments.data is None else folder_of(run, arguments.data)
+        write_report(scored, seconds=PICTURES_S, overrides=overrides)
     return 0
 
 
@@ -70,6 +73,7 @@ def _words(arguments: argparse.Namespace) -> list[str]:
 def _score(arguments: argparse.Namespace) -> None:
     """Score the outputs of another tool."""
     from hilum.errors import ConfigError
+    from hilum.pipeline.reporting import write_report
     from hilum.pipeline.scoring import Outputs, score_predictions
 
     overrides = _words(arguments)
@@ -82,6 +86,7 @@ def _score(arguments: argparse.Namespace) -> None:
     outputs = Outputs(arguments.predictions, arguments.labels, arguments.patients, subset=arguments.subset)
     scoring = _scoring(arguments, outputs, overrides)
     score_predictions(outputs, scoring, folder=arguments.output, overwrite=arguments.overwrite)
+    write_report(arguments.output or outputs.scores)
 
 
 def _scoring(arguments: argparse.Namespace, outputs: Outputs, overrides: list[str]) -> ScoringConfig:

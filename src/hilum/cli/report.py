@@ -8,7 +8,9 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
-    parser.add_argument("run", type=Path, help="the folder of a run, a cross-validation or a comparison")
+    parser.add_argument(
+        "run", type=Path, help="a run, a cross-validation, a comparison, or scores of other data or outputs"
+    )
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings in place of the run's, such as data.source.root=..."
     )

@@ -27,6 +27,11 @@ COMPARED = ("classification", "segmentation")
 """The kinds of task whose runs are compared."""
 NONE_SHOWN = "no difference shown"
 FAMILY = "p-values are corrected (Holm) for the {} pairs of methods, not for the number of scores: choose one before"
+ALONE = "p-values are not corrected for the number of scores and structures: choose before which one decides"
+SEVERAL_RUNS = (
+    "the runs of a method are averaged: intervals and tests say what other patients would change, not what training "
+    "again would; the spread of the runs stands beside their mean"
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,10 @@ def compare(methods: Mapping[str, Sequence[Scored]], bootstrap: Bootstrap) -> di
     found = [line for key in keys for line in _differences(key, by_method, pairs, bootstrap)]
     if len(pairs) > 1:
         notes = [*notes, FAMILY.format(len(pairs))]
+    elif len(keys) > 1:
+        notes = [*notes, ALONE]
+    if any(len(runs) > 1 for runs in methods.values()):
+        notes = [*notes, SEVERAL_RUNS]
     return {
         "task": sides[0].problem.kind,
         "patients": len(set(patients.values())),

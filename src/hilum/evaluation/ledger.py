@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hilum.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 LEDGER_NAME = "test_ledger.jsonl"
@@ -20,17 +20,27 @@ LEDGER_NAME = "test_ledger.jsonl"
 
 @dataclass(frozen=True)
 class Look:
-    """One scoring of a part that was held back: when, of what, and what came out (None: undefined)."""
+    """One scoring of a part that was held back: when, of what, and what came out (None: undefined).
+
+    `config_sha256` is the hash of the run's configuration and of `overrides`, the settings that replaced some of it.
+    """
 
     time: str
     part: str
     config_sha256: str
     checkpoint_sha256: str
     scores: Mapping[str, float | None]
+    overrides: Sequence[str] = ()
 
 
 def record_look(
-    ledger: Path, part: str, *, config_sha256: str, checkpoint_sha256: str, scores: Mapping[str, float]
+    ledger: Path,
+    part: str,
+    *,
+    config_sha256: str,
+    checkpoint_sha256: str,
+    scores: Mapping[str, float],
+    overrides: Sequence[str] = (),
 ) -> int:
     """Append one line to the ledger, with the time in UTC; returns how often the part has now been looked at.
 
@@ -39,7 +49,9 @@ def record_look(
     before = count_looks(ledger, part)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     shown = {name: None if math.isnan(value) else value for name, value in scores.items()}
-    line = json.dumps(asdict(Look(now, part, config_sha256, checkpoint_sha256, shown)), allow_nan=False)
+    line = json.dumps(
+        asdict(Look(now, part, config_sha256, checkpoint_sha256, shown, tuple(overrides))), allow_nan=False
+    )
     with ledger.open("a", encoding="utf-8") as stream:
         stream.write(line + "\n")
         stream.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     Score = dict[str, Any]
 
 FEW_OF_A_KIND = "no interval: it needs cases of the class, and others, of at least two patients each"
+FLAT = "that is no certainty about other patients"
+RESAMPLED = ("bca", "percentile")
+MOST_NAMED = 6
+"""Scores that a note names."""
 UNSTABLE_SHARE = 0.05
 """An interval is called unstable where it is undefined in more of the resamples than this."""
 
@@ -75,6 +79,23 @@ def instability(name: str, found: Score, bootstrap: Bootstrap | None) -> str:
         f"{name}: undefined in {undefined} of {bootstrap.resamples} resamples of so few patients, "
         "do not rely on its interval"
     )
+
+
+def flat_note(scores: Mapping[str, Score]) -> str:
+    """What has to be said of scores by name whose interval has no width though it is a bootstrap's; empty without any.
+
+    Where all patients are alike, every resample gives the same value: that bounds nothing about other patients.
+    """
+    flat = [
+        name
+        for name, found in scores.items()
+        if found.get("method") in RESAMPLED and found["low"] is not None and found["low"] == found["high"]
+    ]
+    if not flat:
+        return ""
+    more = len(flat) - MOST_NAMED
+    named = ", ".join(flat[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"{named}: every resample of these patients gives the same value, so that the interval has no width; {FLAT}"
 
 
 def closed_score(value: float, interval: Interval) -> Score:

@@ -14,7 +14,7 @@ from hilum.evaluation.decision import sees_decisions_only
 from hilum.evaluation.intervals import Bootstrap, resampled_means
 from hilum.evaluation.penalties import penalties
 from hilum.evaluation.rows import PROBABILITY_PREFIX
-from hilum.evaluation.scores import classifier_scores, instability, score
+from hilum.evaluation.scores import classifier_scores, flat_note, instability, score
 from hilum.metrics.base import CaseMetric, CohortMetric, check_columns
 from hilum.metrics.confusion import confusion, mean_of_defined, ratio
 from hilum.metrics.pair import NOT_IN_TRUTH, STATUSES
@@ -60,16 +60,34 @@ def summarise(
     summary: Summary = {"task": problem.kind, "patients": len(set(patients.values())), "cases": len(patients)}
     summary["interval"] = None if bootstrap is None or alone else _described(bootstrap, problem)
     summary["notes"] = [*notes, *([ONE_PATIENT] if bootstrap is not None and alone else [])]
-    drawn = None if alone else bootstrap
+    summary = _of_kind(summary, rows, problem=problem, metrics=metrics, bootstrap=None if alone else bootstrap)
+    scores = dict(summary["overall"])
+    if problem.kind == "segmentation":
+        found = summary["classes"].items()
+        scores |= {f"{score} of {name}": entry[score] for name, entry in found for score in summary["overall"]}
+    note = flat_note(scores)
+    summary["notes"] += [note] if note else []
+    return summary
+
+
+def _of_kind(
+    summary: Summary,
+    rows: Sequence[Row],
+    *,
+    problem: Problem,
+    metrics: Sequence[MetricConfig],
+    bootstrap: Bootstrap | None,
+) -> Summary:
+    """The summary with the scores of a task of this kind."""
     if problem.kind == "segmentation":
         case_metrics = [metric for metric in metrics if isinstance(metric, CaseMetric)]
-        return _segmentation(summary, rows, problem=problem, metrics=case_metrics, bootstrap=drawn)
+        return _segmentation(summary, rows, problem=problem, metrics=case_metrics, bootstrap=bootstrap)
     if problem.kind == "restoration":
-        return by_image(summary, rows, metrics, drawn)
+        return by_image(summary, rows, metrics, bootstrap)
     if problem.kind != "classification":
-        return by_output(summary, rows, problem=problem, metrics=metrics, bootstrap=drawn)
+        return by_output(summary, rows, problem=problem, metrics=metrics, bootstrap=bootstrap)
     cohort_metrics = [metric for metric in metrics if isinstance(metric, CohortMetric)]
-    return _classification(summary, rows, problem=problem, metrics=cohort_metrics, bootstrap=drawn)
+    return _classification(summary, rows, problem=problem, metrics=cohort_metrics, bootstrap=bootstrap)
 
 
 def overall(summary: Summary) -> dict[str, float]:

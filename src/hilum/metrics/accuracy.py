@@ -14,7 +14,7 @@ def accuracy(counts: Floats) -> Floats:
 
 
 class AccuracyMetric(CohortMetric, kind="accuracy"):
-    """Share of the cases whose most likely class is the true one; of more than two classes also of each class."""
+    """Share of the cases whose predicted class is the true one; of several classes also of each (Fawcett 2006)."""
 
     def weighted(
         self, truth: Indices, probabilities: Floats, *, classes: Sequence[str], weights: Floats

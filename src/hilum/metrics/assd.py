@@ -20,7 +20,7 @@ def masd(pair: MaskPair) -> float:
 
 
 class AssdMetric(DistanceMetric, kind="assd"):
-    """Average symmetric surface distance, in mm (pixels where an image has no size): the larger surface weighs more."""
+    """Average symmetric surface distance, in mm or pixels: the larger surface weighs more (Maier-Hein et al. 2024)."""
 
     def measure(self, pair: MaskPair) -> float:
         """From 0 to the diagonal of the image; see `assd`."""
@@ -28,7 +28,7 @@ class AssdMetric(DistanceMetric, kind="assd"):
 
 
 class MasdMetric(DistanceMetric, kind="masd"):
-    """Mean average surface distance, in mm (pixels where an image has no size): both surfaces weigh the same."""
+    """Mean average surface distance, in mm or pixels: both surfaces weigh the same (Maier-Hein et al. 2024)."""
 
     def measure(self, pair: MaskPair) -> float:
         """From 0 to the diagonal of the image; see `masd`."""

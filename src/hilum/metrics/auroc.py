@@ -25,7 +25,7 @@ def auroc(positive: npt.NDArray[np.bool_], scores: Floats, weights: Floats) -> F
 
 
 class AurocMetric(AveragedOneAgainstRest, kind="auroc"):
-    """Area under the ROC curve: of the second of two classes; otherwise one against the rest, each and their mean."""
+    """Area under the ROC curve of the second of two classes, or of each against the rest (Hanley and McNeil 1982)."""
 
     undefined: ClassVar[str] = ""
     same_of_both: ClassVar[bool] = True

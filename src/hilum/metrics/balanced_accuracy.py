@@ -16,7 +16,7 @@ def balanced_accuracy(counts: Floats) -> Floats:
 
 
 class BalancedAccuracyMetric(CohortMetric, kind="balanced_accuracy"):
-    """Mean of the classes' recalls: every class weighs the same, however rare."""
+    """Mean of the classes' recalls: every class weighs the same, however rare (Brodersen et al. 2010)."""
 
     def weighted(
         self, truth: Indices, probabilities: Floats, *, classes: Sequence[str], weights: Floats

@@ -15,7 +15,7 @@ def f1(counts: Floats) -> Floats:
 
 
 class F1Metric(CohortMetric, kind="f1"):
-    """F1 score: the mean over the classes (macro), and of each class alone."""
+    """F1 score: the mean over the classes (macro), and of each class alone (van Rijsbergen 1979)."""
 
     def weighted(
         self, truth: Indices, probabilities: Floats, *, classes: Sequence[str], weights: Floats

@@ -13,7 +13,7 @@ def hd(pair: MaskPair) -> float:
 
 
 class HdMetric(DistanceMetric, kind="hd"):
-    """Hausdorff distance between the surfaces, in mm (pixels where an image has no size): one voxel decides it."""
+    """Hausdorff distance between the surfaces, in mm or pixels: one voxel decides it (Maier-Hein et al. 2024)."""
 
     def measure(self, pair: MaskPair) -> float:
         """From 0 to the diagonal of the image; see `hd`."""

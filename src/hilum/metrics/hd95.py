@@ -23,7 +23,7 @@ def hd95(pair: MaskPair) -> float:
 
 
 class Hd95Metric(DistanceMetric, kind="hd95"):
-    """95th percentile of the Hausdorff distance between the surfaces, in mm (pixels where an image has no size)."""
+    """95th percentile of the Hausdorff distance between the surfaces, in mm or pixels (Maier-Hein et al. 2024)."""
 
     def measure(self, pair: MaskPair) -> float:
         """From 0 to the diagonal of the image; see `hd95`."""

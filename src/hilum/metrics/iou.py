@@ -10,7 +10,7 @@ def iou(pair: MaskPair) -> float:
 
 
 class IouMetric(OverlapMetric, kind="iou"):
-    """Intersection over union (Jaccard index) of each structure."""
+    """Intersection over union (Jaccard index) of each structure (Jaccard 1912)."""
 
     def measure(self, pair: MaskPair) -> float:
         """Between 0 and 1; see `iou`."""

@@ -59,7 +59,7 @@ class LesionMetric(CaseMetric):
 
 
 class LesionF1Metric(LesionMetric, OverlapMetric, kind="lesion_f1"):
-    """F1 of the lesions of each case: 2 TP / (2 TP + FP + FN), matched one to one."""
+    """F1 of the lesions of each case: 2 TP / (2 TP + FP + FN), matched one to one (Maier-Hein et al. 2024)."""
 
     def measure(self, pair: MaskPair) -> float:
         """Between 0 and 1; 1 where there is no lesion and none was predicted."""
@@ -68,7 +68,7 @@ class LesionF1Metric(LesionMetric, OverlapMetric, kind="lesion_f1"):
 
 
 class LesionSensitivityMetric(LesionMetric, OverlapMetric, kind="lesion_sensitivity"):
-    """Share of the true lesions of each case that were found: TP / (TP + FN), matched one to one."""
+    """Share of the true lesions of a case found, matched one to one: TP / (TP + FN) (Maier-Hein et al. 2024)."""
 
     def measure(self, pair: MaskPair) -> float:
         """Between 0 and 1; 1 where there is no lesion and none was predicted, 0 where all are invented."""
@@ -77,7 +77,7 @@ class LesionSensitivityMetric(LesionMetric, OverlapMetric, kind="lesion_sensitiv
 
 
 class LesionFalsePositivesMetric(LesionMetric, kind="lesion_false_positives"):
-    """False positives: predicted lesions of each case that match no true one; its mean is that a case."""
+    """False positives a case: predicted lesions that match no true one (Maier-Hein et al. 2024)."""
 
     better: ClassVar[Better] = "lower"
     measures: ClassVar[Measured] = "number"

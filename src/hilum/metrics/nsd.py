@@ -25,7 +25,7 @@ def nsd(pair: MaskPair, tolerance_mm: float) -> float:
 
 
 class NsdMetric(OverlapMetric, kind="nsd"):
-    """Normalised surface distance (surface Dice): share of the surfaces that agree within a tolerance."""
+    """Normalised surface distance (surface Dice): share of both within a tolerance (Nikolov et al. 2021)."""
 
     tolerance_mm: NonNegativeFloat = 1.0
     """Deviation that is clinically acceptable, in mm; in pixels where an image has no size."""

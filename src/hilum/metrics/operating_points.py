@@ -22,7 +22,7 @@ def best_reached(value: Floats, other: Floats, least: float) -> Floats:
 
 
 class SensitivityAtSpecificityMetric(OneAgainstRest, kind="sensitivity_at_specificity"):
-    """Highest sensitivity of any threshold with at least this specificity, not interpolated."""
+    """Highest sensitivity of a threshold with at least this specificity, not interpolated (Maier-Hein et al. 2024)."""
 
     specificity: Share = 0.9
     """The specificity that has to be kept."""
@@ -39,7 +39,7 @@ class SensitivityAtSpecificityMetric(OneAgainstRest, kind="sensitivity_at_specif
 
 
 class SpecificityAtSensitivityMetric(OneAgainstRest, kind="specificity_at_sensitivity"):
-    """Highest specificity of any threshold with at least this sensitivity, not interpolated."""
+    """Highest specificity of a threshold with at least this sensitivity, not interpolated (Maier-Hein et al. 2024)."""
 
     sensitivity: Share = 0.95
     """The sensitivity that has to be kept."""

@@ -55,16 +55,32 @@ NEVER = "the class was never predicted"
 ALWAYS = "the class was always predicted"
 
 RATIOS = (
-    Ratio("tp", lambda n: n.tp, "True positives (TP): cases of the class that were predicted to be of it."),
     Ratio(
-        "fp", lambda n: n.fp, "False positives (FP): other cases that were predicted to be of the class.", "", "lower"
+        "tp", lambda n: n.tp, "True positives (TP): cases of the class that were predicted to be of it (Fawcett 2006)."
     ),
-    Ratio("fn", lambda n: n.fn, "False negatives (FN): cases of the class that were not predicted so.", "", "lower"),
-    Ratio("tn", lambda n: n.tn, "True negatives (TN): other cases that were not predicted to be of the class."),
+    Ratio(
+        "fp",
+        lambda n: n.fp,
+        "False positives (FP): other cases that were predicted to be of the class (Fawcett 2006).",
+        "",
+        "lower",
+    ),
+    Ratio(
+        "fn",
+        lambda n: n.fn,
+        "False negatives (FN): cases of the class that were not predicted so (Fawcett 2006).",
+        "",
+        "lower",
+    ),
+    Ratio(
+        "tn",
+        lambda n: n.tn,
+        "True negatives (TN): other cases that were not predicted to be of the class (Fawcett 2006).",
+    ),
     Ratio(
         "prevalence",
         lambda n: ratio(n.tp + n.fn, n.tp + n.fp + n.fn + n.tn),
-        "Prevalence: share of the cases that are of the class, (TP + FN) / all.",
+        "Prevalence: share of the cases that are of the class, (TP + FN) / all (Altman and Bland 1994, BMJ 309).",
         ranks=False,
     ),
     Ratio(
@@ -87,18 +103,24 @@ RATIOS = (
         NEVER,
         "lower",
     ),
-    Ratio("for", lambda n: ratio(n.fn, n.tn + n.fn), "False omission rate: FN / (TN + FN), 1 - NPV.", ALWAYS, "lower"),
+    Ratio(
+        "for",
+        lambda n: ratio(n.fn, n.tn + n.fn),
+        "False omission rate: FN / (TN + FN), 1 - NPV (Altman and Bland 1994, BMJ 309).",
+        ALWAYS,
+        "lower",
+    ),
     Ratio(
         "fpr",
         lambda n: ratio(n.fp, n.tn + n.fp),
-        "False positive rate (fall-out): FP / (TN + FP), 1 - specificity.",
+        "False positive rate (fall-out): FP / (TN + FP), 1 - specificity (Fawcett 2006).",
         NO_OTHER,
         "lower",
     ),
     Ratio(
         "fnr",
         lambda n: ratio(n.fn, n.tp + n.fn),
-        "False negative rate (miss rate): FN / (TP + FN), 1 - sensitivity.",
+        "False negative rate (miss rate): FN / (TP + FN), 1 - sensitivity (Altman and Bland 1994, BMJ 308).",
         NO_CASE,
         "lower",
     ),

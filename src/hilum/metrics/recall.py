@@ -10,7 +10,7 @@ def recall(pair: MaskPair) -> float:
 
 
 class RecallMetric(OverlapMetric, kind="recall"):
-    """Recall (sensitivity) of the voxels of each structure: the share of the truth that was predicted."""
+    """Recall (sensitivity) of voxels: the share of the true structure that was predicted (Maier-Hein et al. 2024)."""
 
     def measure(self, pair: MaskPair) -> float:
         """Between 0 and 1; see `recall`."""

@@ -19,7 +19,7 @@ def relative_volume_error(pair: MaskPair) -> float:
 
 
 class VolumeMetric(CaseMetric, kind="volume"):
-    """Predicted volume of each structure, in ml (pixels where an image has no size)."""
+    """Predicted volume of each structure, voxels times their size, in ml or pixels (Heimann et al. 2009)."""
 
     ranks: ClassVar[bool] = False
     measures: ClassVar[Measured] = "volume"
@@ -30,7 +30,7 @@ class VolumeMetric(CaseMetric, kind="volume"):
 
 
 class VolumeErrorMetric(CaseMetric, kind="volume_error"):
-    """Predicted less true volume, in ml (pixels where an image has no size): its mean is the bias."""
+    """Predicted less true volume, in ml or pixels: its mean is the bias (Bland and Altman 1986)."""
 
     ranks: ClassVar[bool] = False
     measures: ClassVar[Measured] = "volume"
@@ -41,7 +41,7 @@ class VolumeErrorMetric(CaseMetric, kind="volume_error"):
 
 
 class AbsoluteVolumeErrorMetric(CaseMetric, kind="absolute_volume_error"):
-    """Difference of predicted and true volume whatever its sign, in ml (pixels where an image has no size)."""
+    """Difference of predicted and true volume whatever its sign, in ml or pixels (Heimann et al. 2009)."""
 
     better: ClassVar[Better] = "lower"
     measures: ClassVar[Measured] = "volume"
@@ -52,7 +52,7 @@ class AbsoluteVolumeErrorMetric(CaseMetric, kind="absolute_volume_error"):
 
 
 class RelativeVolumeErrorMetric(CaseMetric, kind="relative_volume_error"):
-    """Predicted less true volume over the true one: -1 for a miss, undefined where the truth is empty."""
+    """Predicted less true volume over the true one: -1 for a miss, undefined without a truth (Heimann et al. 2009)."""
 
     ranks: ClassVar[bool] = False
     undefined: ClassVar[str] = "invented structures have no true volume to relate to"

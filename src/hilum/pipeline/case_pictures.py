@@ -26,6 +26,8 @@ from hilum.volume import Volume, resample
 
 RunOf = Callable[[str], Run]
 """The run that scored a case, by its id."""
+Known = Callable[[], dict[str, Case]]
+"""The cases by their ids."""
 
 SHOWN_IMAGES = 6
 """Classified images in a row of the page."""
@@ -34,43 +36,52 @@ PICTURE = "scores_{}.png"
 
 
 def case_pictures(
-    run_of: RunOf, scored: Scored, *, seconds: float | None = None, overrides: Sequence[str] = ()
+    run_of: RunOf,
+    scored: Scored,
+    *,
+    seconds: float | None = None,
+    overrides: Sequence[str] = (),
+    known: Known | None = None,
 ) -> CasePictures:
     """Pictures of the cases that are worth a look; where they cannot be made, a note that says why.
 
-    `run_of` gives the run that scored a case: of a cross-validation each fold is one.
+    `run_of` gives the run that scored a case: of a cross-validation each fold is one. `known` finds cases that are not
+    those of the run.
     """
     if not scored.rows:
         return CasePictures()
     try:
         if scored.task not in ("classification", "segmentation"):
             return CasePictures(note=f"The picture of all cases of a {scored.task} is {PICTURE.format(scored.part)}.")
+        first = str(scored.rows[0]["case_id"])
+        cases = _cases(run_of(first), scored.task, overrides) if known is None else known()
         if scored.scored_classes:
-            return _classified(run_of, scored, overrides)
-        return _segmented(run_of, scored, seconds=seconds, overrides=overrides)
+            return _classified(scored, cases)
+        return _segmented(run_of, scored, cases=cases, seconds=seconds, overrides=overrides)
     except (HilumError, OSError) as error:
         return CasePictures(note=f"Pictures of single cases are left out: {error}")
 
 
-def _classified(run_of: RunOf, scored: Scored, overrides: Sequence[str]) -> CasePictures:
+def _classified(scored: Scored, cases: dict[str, Case]) -> CasePictures:
     """The images that the classifier got most wrong, was least sure of, and got most right."""
     answers = scored.answers()
     if answers is None:
         return CasePictures()
-    cases = _cases(run_of(answers.case_ids[0]), "classification", overrides)
-    groups = extremes(answers.truth, answers.probabilities, SHOWN_IMAGES)
+    decided = np.array([answers.classes.index(str(row["predicted"])) for row in scored.rows])
+    groups = extremes(answers.truth, answers.probabilities, SHOWN_IMAGES, predicted=decided)
     ids = {title: [answers.case_ids[index] for index in indices] for title, indices in groups.items()}
     shown = {title: [_image(_known(cases, case_id)) for case_id in found] for title, found in ids.items()}
     return CasePictures(images=shown)
 
 
-def _segmented(run_of: RunOf, scored: Scored, *, seconds: float | None, overrides: Sequence[str]) -> CasePictures:
+def _segmented(
+    run_of: RunOf, scored: Scored, *, cases: dict[str, Case], seconds: float | None, overrides: Sequence[str]
+) -> CasePictures:
     """The worst, the median and the best case, then those that come after the worst, until the time is over."""
     order = worst_first(scored)
     if not order:
         return CasePictures(note="Pictures of single cases are left out: no score says which are worst.")
     predictors: dict[Path, Predictor] = {}
-    cases = _cases(run_of(order[0]), "segmentation", overrides)
     titled = _titled(order)
     views: list[CaseView] = []
     start = perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from hilum.errors import DataError
@@ -50,6 +50,12 @@ def draw_charts(run: Run, part: str, *, epoch: int, say: Say) -> None:
         pictures["cases"] = cases.read_bytes()
     with TensorBoard(run.tensorboard, say=say) as board:
         board.pictures({f"{part}/{name}": content for name, content in pictures.items()}, epoch=epoch)
+
+
+def show_charts(folder: Path, pictures: Mapping[str, bytes], *, group: str, say: Say) -> None:
+    """Show the charts of a page in TensorBoard, in `folder`/tensorboard: for pages that are not those of a run."""
+    with TensorBoard(folder / "tensorboard", say=say) as board:
+        board.pictures({f"{group}/{name}": content for name, content in pictures.items()}, epoch=0)
 
 
 def _write_bytes(file: Path, content: bytes) -> None:

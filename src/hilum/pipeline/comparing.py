@@ -50,7 +50,7 @@ def compare(
 ) -> dict[str, Any]:
     """The comparison of methods on the same patients, after writing compare.csv and compare.json and printing them.
 
-    Each method is a folder (a run, a cross-validation, scored predictions), or `NAME=FOLDER` with several folders,
+    Each method is a folder (a run, a cross-validation, scores of other data or outputs), or `NAME=FOLDER` with several,
     separated by commas or as a pattern such as `A=runs/a-*`: its seeds, whose scores are averaged. Nothing is predicted
     again. Raises ConfigError for methods that cannot be told apart, CheckpointError where nothing was scored, DataError
     where patients, classes or truths differ.
@@ -105,8 +105,12 @@ def _matching(place: str) -> list[Path]:
     return found
 
 
-def _part(folders: Sequence[ScoredFolder], wanted: str | None) -> str:
-    """The part that is compared: the one that was named, or the first that all folders have."""
+def _part(everything: Sequence[ScoredFolder], wanted: str | None) -> str:
+    """The part that is compared: the one that was named, or the first that all folders have.
+
+    Outputs of other tools and scores of other data are of no part of a split: they go with any part.
+    """
+    folders = [one for one in everything if not one.whole] or list(everything)[:1]
     shared = [part for part in folders[0].parts if all(part in one.parts for one in folders)]
     there = "; ".join(f"{one.folder}: {', '.join(one.parts)}" for one in folders)
     if wanted is not None and wanted not in shared:

@@ -188,7 +188,8 @@ def _empty(folder: Path, folds: Sequence[Fold]) -> None:
             create(fold.run.folder, overwrite=True)
     for name in (CONFIG_NAME, "cases.csv", "patients.csv", "summary.json", "report.html"):
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "figures", ignore_errors=True)
+    for name in ("figures", "tensorboard"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def is_crossval(folder: Path) -> bool:

@@ -61,6 +61,7 @@ def evaluate(
             config_sha256=config_sha256(run, overrides),
             checkpoint_sha256=restored.weights_sha256,
             scores=scored.scores(rows),
+            overrides=overrides,
         )
         times = "once" if looks == 1 else f"{looks} times"
         notes.append(f"the test part of this run has been looked at {times}")

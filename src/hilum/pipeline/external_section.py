@@ -10,6 +10,11 @@ from hilum.settings import Settings
 from hilum.sources.base import SourceConfig
 from hilum.tasks.base import TaskConfig
 
+SCORING_NAME = "scoring.yaml"
+"""Beside the tables of other data, or of another tool's outputs: how they were scored."""
+DATA_NAME = "data.yaml"
+"""Beside the tables of other data: where they are."""
+
 
 def _as_list(received: object) -> object:
     return [received] if isinstance(received, str | dict) else received

@@ -83,12 +83,12 @@ def painted(values: npt.NDArray[np.integer], problem: Problem) -> npt.NDArray[np
 def _classification(run: Run, part: str, *, rows: Sequence[Row], cases: dict[str, Case], problem: Problem) -> None:
     truth = np.array([problem.classes.index(str(row["truth"])) for row in rows])
     probabilities = np.array([[_as_float(row[f"p_{name}"]) for name in problem.classes] for row in rows])
+    predicted = np.array([problem.classes.index(str(row["predicted"])) for row in rows])
     groups = {
         title: [_image_case(cases[str(rows[index]["case_id"])], rows[index], problem) for index in indices]
-        for title, indices in extremes(truth, probabilities, SHOWN_IMAGES).items()
+        for title, indices in extremes(truth, probabilities, SHOWN_IMAGES, predicted=predicted).items()
     }
     image_montage(groups, run.folder / f"cases_{part}.png")
-    predicted = np.array([problem.classes.index(str(row["predicted"])) for row in rows])
     out = run.folder / f"scores_{part}.png"
     classification_panels(truth, probabilities, problem.classes, out, predicted=predicted)
 

@@ -11,9 +11,11 @@ from hilum.config import read as read_config
 from hilum.data.splits.base import PARTS
 from hilum.errors import CheckpointError, ConfigError, DataError, SplitError, nearest
 from hilum.pipeline.case_pictures import case_pictures
-from hilum.pipeline.charts import write_charts
+from hilum.pipeline.charts import show_charts, write_charts
 from hilum.pipeline.comparing import COMPARISON_NAME
 from hilum.pipeline.crossvalidation import CONFIG_NAME, is_crossval
+from hilum.pipeline.external_section import DATA_NAME, SCORING_NAME
+from hilum.pipeline.reporting_elsewhere import Wanted, write_page
 from hilum.report.page.comparison import Comparison, comparison_page, comparison_sections
 from hilum.report.page.crossval import crossval_page, crossval_sections, read_folds, read_pooled
 from hilum.report.page.document import figures, page, sections
@@ -39,7 +41,8 @@ def write_report(
 ) -> Path:
     """The HTML file that was written, by default `report.html` in the folder, with its charts in `figures`.
 
-    The folder is that of a run, of a cross-validation or of a comparison. `part` is val or test; by default test where
+    The folder is that of a run, of a cross-validation, of a comparison, or of what `hilum evaluate` made of other data
+    or of another tool's outputs. `part` is val or test; by default test where
     that was scored, else val. Every number comes from the files: what is missing is said in the page. `seconds` bounds
     the time for pictures of cases, which are predicted again; those that are not made in time are left out, and the
     page says so. `overrides` say where the data are now. Raises CheckpointError where the folder is none of these,
@@ -49,6 +52,10 @@ def write_report(
     out = Path(output) if output is not None else home / REPORT_NAME
     if is_crossval(home):
         return _of_crossval(home, part, out=out, seconds=seconds, overrides=overrides, say=say)
+    if (home / DATA_NAME).is_file() or (home / SCORING_NAME).is_file():
+        about = write_page(home, part, Wanted(out, seconds, overrides, _written()))
+        say(f"report of {about}: {out}")
+        return out
     if (home / COMPARISON_NAME).is_file() and not (home / "config.yaml").is_file():
         if part is not None or overrides:
             raise ConfigError(
@@ -84,7 +91,8 @@ def _of_crossval(
     folds = read_folds(folder, list(scored.folds.get("each") or ()))
     found = crossval_sections(scored, folds, pictures)
     write_text(out, crossval_page(scored, found, written=_written()))
-    write_charts(folder, figures(found, pictures, list(scored.classes)), prefix=f"{scored.part}_")
+    charts = write_charts(folder, figures(found, pictures, list(scored.classes)), prefix=f"{scored.part}_")
+    show_charts(folder, charts, group=scored.part, say=say)
     say(f"report of the cross-validation: {out}")
     return out
 
@@ -98,7 +106,7 @@ def _of_comparison(folder: Path, *, out: Path, say: Say) -> Path:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{file} is no comparison that hilum wrote ({error!r}): compare again") from error
     write_text(out, content)
-    write_charts(folder, charts_of(found))
+    show_charts(folder, write_charts(folder, charts_of(found)), group="comparison", say=say)
     say(f"report of the comparison: {out}")
     return out
 

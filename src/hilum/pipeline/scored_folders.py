@@ -13,13 +13,13 @@ from hilum.evaluation.section import EvaluateConfig
 from hilum.experiment import load
 from hilum.metrics.base import MetricConfig
 from hilum.pipeline.crossvalidation import is_crossval
-from hilum.pipeline.external_section import ScoringConfig
+from hilum.pipeline.external_section import SCORING_NAME, ScoringConfig
 from hilum.problem import Problem
 from hilum.registry import load_plugins
 from hilum.run import Run
 
-SCORING_NAME = "scoring.yaml"
-"""Beside the tables of another tool's outputs: how they were scored."""
+OF_ONE_PART = ("predictions", "external")
+"""Parts that are all that there is in a folder: outputs of another tool, and other data than those of a run."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,19 @@ class ScoredFolder:
         """The parts that have rows, in their order."""
         return tuple(dict.fromkeys(str(row["part"]) for row in self.rows))
 
+    @property
+    def whole(self) -> bool:
+        """Whether all rows are of what is no part of a split: they are compared with any part of another folder."""
+        return len(self.parts) == 1 and self.parts[0] in OF_ONE_PART
+
     def part(self, name: str) -> Scored:
-        """The rows of a part, cases that are scored again told apart."""
-        rows = distinct_cases([row for row in self.rows if row["part"] == name])
+        """The rows of a part, or all where they are no part of a split; cases that are scored again are told apart."""
+        rows = distinct_cases([row for row in self.rows if self.whole or row["part"] == name])
         return Scored(str(self.folder), tuple(rows), self.problem, self.metrics)
 
 
 def read_scored(folder: Path) -> ScoredFolder:
-    """What lies in a run folder, a cross-validation or the folder of `hilum evaluate --predictions`.
+    """What lies in a run folder, a cross-validation, or the folder that `hilum evaluate` made of other data or outputs.
 
     Raises CheckpointError for another folder, and where nothing was scored yet.
     """

@@ -9,20 +9,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hilum.case import natural_order
+from hilum.case import Case, Cohort, natural_order
 from hilum.config import read
-from hilum.errors import ConfigError, DataError, Fault, number_of
+from hilum.errors import ConfigError, DataError, Fault, nearest, number_of
+from hilum.evaluation.groups import with_groups
 from hilum.evaluation.rows import Row, write_rows
 from hilum.evaluation.summary import summarise
 from hilum.evaluation.table import table
-from hilum.pipeline.external_section import ScoringConfig
-from hilum.pipeline.scored_folders import SCORING_NAME, problem_of
+from hilum.pipeline.external_section import SCORING_NAME, ScoringConfig
+from hilum.pipeline.group_columns import Values, group_columns, values_by, with_columns
+from hilum.pipeline.scored_folders import problem_of
 from hilum.pipeline.scored_outputs import mask_rows, table_rows
 from hilum.problem import Problem
 from hilum.registry import load_plugins
 from hilum.run import Run, write_text
 from hilum.sources.labels import nnunet_labels, read_description
 from hilum.sources.patients import PatientsConfig
+from hilum.sources.tables import read_table
 from hilum.yaml_text import dump, plain
 
 Say = Callable[[str], None]
@@ -60,6 +63,25 @@ class Outputs:
         config = PatientsConfig(table=self.patients) if self.patients else PatientsConfig(each_case=True)
         return config.assign(names, folder=self.labels.parent), config.notes
 
+    def table_of_groups(self, scoring: ScoringConfig) -> Path | None:
+        """The table whose columns `evaluate.by` names, of the patients or of true classes; None without groups.
+
+        Raises ConfigError where there is no table, DataError where it lacks such a column.
+        """
+        columns = [one if isinstance(one, str) else one.column for one in scoring.evaluate.by]
+        if not columns:
+            return None
+        if self.patients is None and self.labels.is_dir():
+            raise ConfigError(
+                "evaluate.by: expected a table with these columns beside case_id and patient_id: --patients FILE"
+            )
+        if self.patients is None:
+            place = self.labels
+        else:
+            place = beside if (beside := self.labels.parent / self.patients).is_file() else self.patients
+        read_table(place).require(("case_id", *columns))
+        return place
+
 
 def score_predictions(
     outputs: Outputs,
@@ -84,11 +106,16 @@ def score_predictions(
     wrong = [metric.kind for metric in scoring.metrics if problem.kind not in metric.tasks]
     if wrong:
         raise ConfigError(f"metrics: {', '.join(wrong)}: not for {problem.kind}")
+    table_of_groups = outputs.table_of_groups(scoring)
     rows, notes = _rows(outputs, scoring, problem)
+    rows = with_columns(rows, _groups(rows, table_of_groups, scoring))
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(home.cases, rows)
     write_text(folder / SCORING_NAME, dump(scoring.model_dump(mode="json")))
-    summary = summarise(rows, problem, metrics=scoring.metrics, notes=notes, bootstrap=scoring.evaluate.bootstrap)
+    bootstrap = scoring.evaluate.bootstrap
+    summary = summarise(rows, problem, metrics=scoring.metrics, notes=notes, bootstrap=bootstrap)
+    columns = group_columns(rows)
+    summary = with_groups(summary, rows, problem, columns=columns, metrics=scoring.metrics, bootstrap=bootstrap)
     home.write_json(home.summary, {PART: summary})
     for line in table(summary):
         say(line)
@@ -151,11 +178,10 @@ def _validated(
     try:
         scoring = ScoringConfig.model_validate(dict(content))
     except ValidationError as error:
-        faults = [*faults, *(fault(item["loc"], item["msg"]) for item in error.errors(include_url=False))]
+        found = {item["loc"]: item["msg"] for item in error.errors(include_url=False)}
+        inner = {place[:end] for place in found for end in range(len(place))}  # of a whole and its part, the part
+        faults = [*faults, *(fault(place, said) for place, said in found.items() if place not in inner)]
         raise ConfigError(faults) from error
-    if scoring.evaluate.by:
-        message = "the outputs of another tool come without columns of the data: remove it"
-        faults = [*faults, fault(("evaluate", "by"), message)]
     if faults:
         raise ConfigError(faults)
     return scoring
@@ -165,8 +191,28 @@ def _on_command_line(location: tuple[str | int, ...], message: str) -> Fault:
     return Fault("command line", ".".join(map(str, location)), message)
 
 
+def _groups(rows: Sequence[Row], file: Path | None, scoring: ScoringConfig) -> Values:
+    """The values of the scored cases in the columns of a table. Raises DataError for columns that it has not."""
+    if file is None:
+        return {}
+    told = {cells["case_id"]: cells for cells in reversed(read_table(file).rows)}
+    owners = {str(row["case_id"]): str(row["patient_id"]) for row in rows}
+    cases = tuple(
+        Case(name, patient, (), label=told[name].get("label"), metadata=told[name]) for name, patient in owners.items()
+    )
+    return values_by(Cohort(cases, ()), scoring.evaluate.by)
+
+
+def _refuse_absent(place: Path) -> None:
+    if not place.exists():
+        close = nearest(place.name, [file.name for file in place.parent.glob("*")])
+        raise DataError(f"{place}: no such file or folder" + (f"; did you mean '{close}'?" if close else ""))
+
+
 def _rows(outputs: Outputs, scoring: ScoringConfig, problem: Problem) -> tuple[list[Row], list[str]]:
     """A row a case (and structure), and what has to be said of them."""
+    for place in (outputs.predictions, outputs.labels):
+        _refuse_absent(place)
     if outputs.predictions.is_dir() != outputs.labels.is_dir():
         raise DataError(
             f"expected two folders of masks or two tables, received {outputs.predictions} and {outputs.labels}"

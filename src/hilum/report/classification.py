@@ -36,16 +36,19 @@ class ImageCase:
     """By class name."""
 
 
-def extremes(truth: Indices, probabilities: Probabilities, count: int) -> dict[str, list[int]]:
+def extremes(
+    truth: Indices, probabilities: Probabilities, count: int, *, predicted: Indices | None = None
+) -> dict[str, list[int]]:
     """Row indices of the cases to show under "most wrong", "most uncertain" and "most right", at most `count` each.
 
-    `truth` (N,) are class indices, `probabilities` (N, C). Wrong and right are ranked by the probability of the true
-    class, uncertain by how little the first choice leads the second; no case is shown twice.
+    `truth` (N,) are class indices, `probabilities` (N, C), `predicted` (N,) the decided classes, by default the most
+    likely ones. Wrong and right are ranked by the probability of the true class, uncertain by how little the first
+    choice leads the second; no case is shown twice.
     """
     true_share = probabilities[np.arange(len(truth)), truth]
     ordered = np.sort(probabilities, axis=1)
     lead = ordered[:, -1] - ordered[:, -2]
-    correct = probabilities.argmax(1) == truth
+    correct = (probabilities.argmax(1) if predicted is None else predicted) == truth
     ranked = np.argsort(true_share, kind="stable")
     wrong = [int(index) for index in ranked if not correct[index]][:count]
     right = [int(index) for index in ranked[::-1] if correct[index]][:count]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,20 @@ def test_the_roc_curve_is_that_of_scikit_learn() -> None:
     false_share, true_share, _ = roc_curve(found.truth == 1, found.probabilities[:, 1], drop_intermediate=False)
     points = ranking._roc_points(found.ranking(1, once(found)))
     assert np.allclose(points, np.stack([false_share, true_share], axis=1))
+
+
+def test_decisions_about_all_classes_are_pooled_as_scikit_learn_does_for_micro() -> None:
+    from sklearn.metrics import roc_curve
+
+    found = answers(90, 4)
+    members = np.eye(4)[found.truth]
+    false_share, true_share, _ = roc_curve(members.ravel(), found.probabilities.ravel(), drop_intermediate=False)
+    assert found.pooled is not None
+    assert np.allclose(ranking._roc_points(found.pooled), np.stack([false_share, true_share], axis=1))
+    drawn = roc(found, {"auroc_micro": {"value": 0.625, "low": 0.5, "high": 0.75}})
+    assert drawn is not None
+    assert "all together (micro): area 0.625 (0.500 to 0.750)" in drawn.svg
+    assert answers(90, 2).pooled is None
 
 
 def test_precision_and_recall_are_those_of_scikit_learn() -> None:
@@ -105,6 +120,28 @@ def test_legends_hold_the_areas_of_the_summary(num_classes: int) -> None:
         assert with_areas.svg.count("0.812 (0.750 to 0.875)") >= min(num_classes - (num_classes == 2), 12)
         assert "0.8" not in re.sub(r'="[^"]*"', "", re.sub(r'class="tick"[^>]*>[^<]*', "", str(without.svg)))
         assert with_areas.svg.count('class="band') == {2: 1, 3: 3, 15: 0}[num_classes]
+
+
+def test_the_operating_point_lies_where_scikit_learn_puts_its_scores() -> None:
+    from sklearn.metrics import precision_score, recall_score
+
+    found = answers()
+    decided = (found.probabilities[:, 1] >= 0.3).astype(np.int64)
+    at = replace(found, decided=decided)
+    expected = (
+        1 - recall_score(found.truth, decided, pos_label=0),
+        recall_score(found.truth, decided),
+        precision_score(found.truth, decided),
+    )
+    assert at.operating_point == pytest.approx(expected)
+    for draw in (roc, precision_recall):
+        with_point, without = draw(at, {}), draw(found, {})
+        assert with_point is not None
+        assert without is not None
+        assert "operating point: " in with_point.svg
+        assert "operating point" not in without.svg
+        assert "Dot: where the threshold" in with_point.caption
+    assert replace(found, decided=np.zeros_like(decided)).operating_point is None
 
 
 def test_one_class_alone_has_no_curve() -> None:

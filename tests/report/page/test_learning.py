@@ -41,3 +41,4 @@ def test_one_epoch_and_equal_values_have_axes() -> None:
     drawn = learning_curves([{"epoch": 0, "train_loss": 0.5, "lr": 0.0, "seconds": 0.0}], 0)
     assert len(drawn) == 3
     assert all("nan" not in one.svg for one in drawn)
+    assert re.findall(r'class="tick" text-anchor="middle">([^<]+)<', str(drawn[0].svg)) == ["0"]

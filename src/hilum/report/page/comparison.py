@@ -15,7 +15,7 @@ from hilum.report.page.differences import differences_chart, rankings_chart
 from hilum.report.page.markup import EMPTY, bar, element, facts, folded, items, joined, number, paragraph, table
 from hilum.report.page.scored import Section
 from hilum.report.page.shell import whole_page
-from hilum.report.page.wording import cohort, compact, count_digits, listed, part_name, score_name
+from hilum.report.page.wording import cohort, compact, count_digits, listed, score_name, scored_what
 
 NONE_SHOWN = "no difference shown"
 SMALLEST_P = 0.001
@@ -81,7 +81,7 @@ def _opening(comparison: Comparison) -> Markup:
     who = cohort(content["cases"], content["patients"])
     return element(
         "header",
-        element("p", f"comparison \u00b7 {part_name(str(content['part']))} part", class_="eyebrow"),
+        element("p", f"comparison \u00b7 {scored_what(str(content['part'])).removeprefix('the ')}", class_="eyebrow"),
         element("h1", listed(list(comparison.methods))),
         paragraph(f"Which method is better? All were scored on the same {who}.", kind="question"),
         paragraph(_answer(comparison), kind="answer"),
@@ -227,7 +227,7 @@ def _rankings(comparison: Comparison) -> Section | None:
             f"{place['rank']}.",
             place["method"],
             str(place["low"]) if place["low"] == place["high"] else f"{place['low']} to {place['high']}",
-            number(100 * place["first"], 0) + Markup("&nbsp;%"),
+            element("data", f"{100 * place['first']:.0f}\u00a0%", value=repr(place["first"])),
             bar({"value": place["first"], "low": 0.0, "high": place["first"]}),
         ]
         for score, found in rankings.items()

@@ -9,6 +9,7 @@ from typing import Any
 
 from hilum.report.page.cases import CasePictures, cases_section
 from hilum.report.page.document import charts_section
+from hilum.report.page.elsewhere import OF_RUNS_ONLY
 from hilum.report.page.files import RunFiles, read_files
 from hilum.report.page.folds import Fold, folds_section, trained_section
 from hilum.report.page.opening import opening
@@ -16,9 +17,6 @@ from hilum.report.page.origin import settings_section
 from hilum.report.page.scored import Scored, Section
 from hilum.report.page.scores import scores_section, subgroups_section
 from hilum.report.page.shell import whole_page
-
-OF_RUNS_ONLY = ("config.yaml is missing", "split.csv is missing", "log.jsonl is missing", "provenance.json is missing")
-"""What the folder of a cross-validation never holds: its folds do."""
 
 
 def read_pooled(folder: Path, config: Mapping[str, Any], config_text: str) -> RunFiles:

@@ -174,7 +174,7 @@ def _learning(folds: Sequence[Fold], monitor: str) -> Drawing | None:
     epochs = [epoch for points in curves.values() for epoch, _ in points]
     values = [value for points in curves.values() for _, value in points]
     first, last = min(epochs), max(epochs)
-    across = (first, last) if last > first else (first - 1, first + 1)
+    across = (first, last) if last > first else (first - 0.5, first + 0.5)
     within = (0.0, 1.0) if all(0 <= value <= 1 for value in values) else None
     frame = Frame.of(across, padded(values, within=within), titles=("epoch", score_name(monitor)), whole=True)
     marks: list[Markup] = []

@@ -54,7 +54,7 @@ def _drawing(panel: Panel, epochs: Sequence[float], best: float | None) -> Drawi
 
 def _frame(panel: Panel, epochs: Sequence[float], values: Sequence[float]) -> Frame:
     first, last = min(epochs), max(epochs)
-    across = (first, last) if last > first else (first - 1, first + 1)
+    across = (first, last) if last > first else (first - 0.5, first + 0.5)
     log = panel.title == "Learning rate" and min(values) > 0 and max(values) > LOG_RATIO * min(values)
     up = {
         "Waiting for data": (0.0, 100.0),

@@ -23,7 +23,7 @@ def opening(scored: Scored) -> Markup:
     """The head of the page."""
     files = scored.files
     when = str(files.provenance.get("finished") or files.provenance.get("started") or "")[:10]
-    kind = "cross-validation" if scored.folds else f"{part_name(scored.part)} part" if scored.summary else ""
+    kind = "cross-validation" if scored.folds else scored.whole.removeprefix("the ") if scored.summary else ""
     about = " \u00b7 ".join(word for word in (kind, when) if word)
     return element(
         "header",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -61,7 +62,7 @@ def settings_section(files: RunFiles) -> Section | None:
         return None
     lines = number_of(files.config_text.count("\n"), "line")
     whole = element("pre", element("code", files.config_text), tabindex="0")
-    return Section("settings", "Settings", [folded(f"config.yaml with every default written out, {lines}", whole)])
+    return Section("settings", "Settings", [folded(f"Every default written out, {lines}", whole)])
 
 
 def _origin(known: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -119,24 +120,29 @@ def _lineage(lineage: Sequence[Mapping[str, Any]] | None) -> list[Markup]:
 
 
 def _looks(files: RunFiles) -> list[Markup]:
-    """The ledger of looks at the test part."""
+    """The ledger of looks at the test part, and how often other data were scored."""
     looks = [look for look in files.looks if look.part == "test"]
+    others = Counter(look.part for look in files.looks if look.part != "test")
+    told = [
+        paragraph(f"Other data, {part.removeprefix('external ')}: scored {times(n)}.") for part, n in others.items()
+    ]
     if not looks:
-        return [paragraph("The test part has never been scored.")]
+        return [paragraph("The test part has never been scored."), *told]
     columns = list(looks[-1].scores)[:SHOWN_SCORES]
     rows = [
         [
             moment(look.time),
             code(look.config_sha256[:12]),
             code(look.checkpoint_sha256[:12]),
+            " ".join(look.overrides) or "the run's",
             *(_shown(look.scores.get(name)) for name in columns),
         ]
         for look in looks
     ]
-    head = ["time", "settings", "weights", *map(score_name, columns)]
+    head = ["time", "configuration", "weights", "settings", *map(score_name, columns)]
     different = number_of(len({(look.config_sha256, look.checkpoint_sha256) for look in looks}), "combination")
     said = f"The test part has been scored {times(len(looks))} ({different} of settings and weights)"
-    return [table(said, head, rows, text_columns=3)]
+    return [table(said, head, rows, text_columns=4), *told]
 
 
 def _shown(value: float | None) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from hilum.metrics.curves import Ranking, ranking
-from hilum.report.page.chart import Drawing, Frame, Point, curve, line_kind, short
+from hilum.report.page.chart import Drawing, Frame, Point, curve, dot, line_kind, short
 from hilum.report.page.markup import fixed
 from hilum.report.page.palette import hue
 from hilum.report.page.resampling import Floats, Resampling
@@ -23,6 +23,9 @@ MOST_BANDS = 3
 MOST_CURVES = 12
 LONGEST = 18
 """Letters of a class name in a legend."""
+AT_POINT = " Dot: where the threshold that was chosen on validation lies here."
+POOLED = "all together (micro)"
+"""The curve of all decisions, each class of each case being one."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Answers:
     case_ids: Sequence[str]
     patients: Sequence[str]
     seed: int = 0
+    decided: npt.NDArray[np.int64] | None = None
+    """Classes (N,) that a threshold decided on; None where the most likely class was taken."""
 
     @property
     def resampling(self) -> Resampling:
@@ -48,9 +53,25 @@ class Answers:
         wanted = [1] if len(self.classes) == 2 else range(len(self.classes))
         return [index for index in wanted if 0 < present[index] < len(self.truth)]
 
+    @property
+    def operating_point(self) -> tuple[float, float, float] | None:
+        """1 - specificity, sensitivity and precision of what a threshold decided about two classes; None without it."""
+        if self.decided is None or len(self.classes) != 2 or not self.ranked or not self.decided.any():
+            return None
+        true, said = self.truth == 1, self.decided == 1
+        return float(said[~true].mean()), float(said[true].mean()), float(true[said].mean())
+
     def ranking(self, index: int, weights: Floats) -> Ranking:
         """The cases ranked by the probability of one class."""
         return ranking(self.truth == index, self.probabilities[:, index], weights)
+
+    @property
+    def pooled(self) -> Ranking | None:
+        """The decisions about all classes ranked together; None of two classes, whose decisions are the same twice."""
+        if len(self.classes) == 2 or not self.ranked:
+            return None
+        members = np.eye(len(self.classes), dtype=bool)[self.truth]
+        return ranking(members.ravel(), self.probabilities.ravel(), np.ones((1, members.size)))
 
 
 def roc(answers: Answers, overall: Mapping[str, Any]) -> Drawing | None:
@@ -59,10 +80,12 @@ def roc(answers: Answers, overall: Mapping[str, Any]) -> Drawing | None:
     chance = curve(frame.path([(0, 0), (1, 1)]), "ref")
     drawn = _curves(answers, frame, points=_roc_points, values=_sensitivities)
     names = _names(answers, overall, "auroc")
+    at = [] if answers.operating_point is None else [_at(frame, *answers.operating_point[:2])]
     caption = (
         f"Sensitivity and specificity at every threshold. The dashed diagonal is chance; {_said_of_bands(answers)}"
+        + (AT_POINT if at else "")
     )
-    return _drawing("roc", "ROC curve", (frame, [chance, *drawn], names), caption) if drawn else None
+    return _drawing("roc", "ROC curve", (frame, [chance, *drawn, *at], names), caption) if drawn else None
 
 
 def precision_recall(answers: Answers, overall: Mapping[str, Any]) -> Drawing | None:
@@ -75,13 +98,20 @@ def precision_recall(answers: Answers, overall: Mapping[str, Any]) -> Drawing | 
     caption = f"How many of those called positive are positive; {_said_of_bands(answers)}"
     if chance:
         caption += f" The dashed line is the share of {answers.classes[answers.ranked[0]]} cases, {shares[0]:.1%}."
-    parts = (frame, [*chance, *drawn], names)
+    at = [] if answers.operating_point is None else [_at(frame, *answers.operating_point[1:])]
+    caption += AT_POINT if at else ""
+    parts = (frame, [*chance, *drawn, *at], names)
     return _drawing("precision_recall", "Precision and recall", parts, caption) if drawn else None
 
 
 def _drawing(name: str, title: str, parts: tuple[Frame, list[Markup], list[str]], caption: str) -> Drawing:
     frame, marks, names = parts
     return Drawing(name, title, frame.drawn(f"{title}: {'; '.join(names)}", *marks, names=names), caption)
+
+
+def _at(frame: Frame, across: float, up: float) -> Markup:
+    """The dot of the operating point."""
+    return dot(frame.at((across, up)), "mean-dot", title=f"operating point: {across:.3f}, {up:.3f}", radius=4.6)
 
 
 def _said_of_bands(answers: Answers) -> str:
@@ -93,14 +123,18 @@ def _said_of_bands(answers: Answers) -> str:
 def _names(answers: Answers, overall: Mapping[str, Any], column: str) -> list[str]:
     """Each curve's class and, where the summary holds it, the area below the curve with its interval."""
     two = len(answers.classes) == 2
-    names = []
-    for index in answers.ranked[:MOST_CURVES]:
-        entry = overall.get(column if two else f"{column}_{answers.classes[index]}") or {}
-        name = short(answers.classes[index], LONGEST)
-        value, low, high = (entry.get(key) for key in ("value", "low", "high"))
-        area = "" if value is None else f": area {fixed(value, 3)}"
-        names.append(name + area + ("" if low is None or high is None else f" ({fixed(low, 3)} to {fixed(high, 3)})"))
-    return names
+    names = [
+        _named(answers.classes[index], overall.get(column if two else f"{column}_{answers.classes[index]}") or {})
+        for index in answers.ranked[:MOST_CURVES]
+    ]
+    return names if answers.pooled is None else [*names, _named(POOLED, overall.get(f"{column}_micro") or {})]
+
+
+def _named(name: str, entry: Mapping[str, Any]) -> str:
+    value, low, high = (entry.get(key) for key in ("value", "low", "high"))
+    area = "" if value is None else f": area {fixed(value, 3)}"
+    ends = "" if low is None or high is None else f" ({fixed(low, 3)} to {fixed(high, 3)})"
+    return short(name, LONGEST if name != POOLED else len(POOLED)) + area + ends
 
 
 def _curves(
@@ -119,6 +153,8 @@ def _curves(
         if len(answers.ranked) <= MOST_BANDS:
             ends = answers.resampling.band(partial(_resampled, answers, index, values))
             bands += [] if ends is None else [curve(_area(frame, *ends), f"band f{hue(place)}")]
+    if answers.pooled is not None:
+        lines.append(curve(frame.path(points(answers.pooled)), line_kind(len(lines))))
     return [*bands, *lines]
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 from hilum.evaluation.rows import PROBABILITY_PREFIX, Row
 from hilum.report.page.chart import Drawing
 from hilum.report.page.files import RunFiles
 from hilum.report.page.ranking import Answers
-from hilum.report.page.wording import count_digits, part_name
+from hilum.report.page.wording import count_digits, scored_what
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Scored:
     @property
     def whole(self) -> str:
         """What the scores are about, in a sentence: a part of a run, or all folds of a cross-validation."""
-        return "all folds" if self.folds else f"the {part_name(self.part)} part"
+        return "all folds" if self.folds else scored_what(self.part)
 
     @property
     def monitor(self) -> str:
@@ -125,4 +126,11 @@ class Scored:
             case_ids=[str(row["case_id"]) for row in rows],
             patients=[str(row["patient_id"]) for row in rows],
             seed=self.seed,
+            decided=self._decided(rows, names),
         )
+
+    def _decided(self, rows: Sequence[Row], names: Sequence[str]) -> npt.NDArray[np.int64] | None:
+        """The classes (N,) that a threshold decided on; None where the rows know of none."""
+        if any(row.get("threshold") is None or str(row.get("predicted")) not in names for row in rows):
+            return None
+        return np.array([names.index(str(row["predicted"])) for row in rows], dtype=np.int64)

@@ -22,7 +22,7 @@ BAND = 44.0
 """Height of the points of a structure."""
 HEAD = 22.0
 """Height of the line above them, with the structure's name and its mean."""
-GUTTER = 64.0
+GUTTER = 80.0
 """Width of the place for missed and invented structures, whose values are penalties."""
 RADIUS = 3.2
 MOST_POINTS = 400
@@ -70,6 +70,9 @@ def strip_plot(
         + (" Rings: missed and invented structures, which count in the mean with a penalty." if there else "")
         + (f" {hidden} points in the middle are left out, drawn by the seed." if hidden else "")
     )
+    means = [strip.score["value"] for strip in strips if strip.score.get("value") is not None]
+    if any(not frame.x.low <= mean <= frame.x.high for mean in means):
+        caption += " A mean that penalties move beyond the axis is told in words only."
     title = f"{score_name(column)} by structure"
     svg = frame.drawn(f"{title}: {', '.join(classes)}; every case a point", *gutter, *marks)
     return Drawing(f"strip_{column}", title, svg, caption)

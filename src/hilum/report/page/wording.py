@@ -29,6 +29,8 @@ NAMES = {
 }
 """Scores that the field writes in another way than the tables do."""
 PARTS = {"val": "validation", "test": "test", "train": "training"}
+WHOLES = {"external": "other data", "predictions": "outputs of another tool"}
+"""What has been scored where it is no part of a split."""
 
 
 def score_name(column: str) -> str:
@@ -50,6 +52,11 @@ def with_unit(column: str, facts: Mapping[str, Any] | None) -> str:
 def part_name(part: str) -> str:
     """The name of a part in a sentence."""
     return PARTS.get(part, part)
+
+
+def scored_what(part: str) -> str:
+    """What has been scored, in a sentence: the test part, or other data."""
+    return WHOLES.get(part) or f"the {part_name(part)} part"
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
