@@ -73,12 +73,7 @@ def by_output(
     """
     if summary["cases"] != len(rows):
         raise DataError(f"received {len(rows)} rows of {summary['cases']} cases, expected one row a case")
-    prefix = PREDICTED_PREFIX if problem.continuous else PROBABILITY_PREFIX
-    patients = [str(row["patient_id"]) for row in rows]
-    outputs = [
-        Output(name, _column(rows, f"{TRUTH_PREFIX}{name}"), _column(rows, f"{prefix}{name}"), patients)
-        for name in problem.classes
-    ]
+    outputs = outputs_of(rows, problem)
     summary["classes"] = {one.name: _counts(one, number, problem) for number, one in enumerate(outputs)}
     summary["notes"] += _never(outputs, problem)
     summary["metrics"], summary["overall"] = {}, {}
@@ -92,6 +87,16 @@ def by_output(
     return summary
 
 
+def outputs_of(rows: Sequence[Row], problem: Problem) -> list[Output]:
+    """Every finding or number of the rows of cases. Raises DataError for a column that they lack."""
+    prefix = PREDICTED_PREFIX if problem.continuous else PROBABILITY_PREFIX
+    patients = [str(row["patient_id"]) for row in rows]
+    return [
+        Output(name, _column(rows, f"{TRUTH_PREFIX}{name}"), _column(rows, f"{prefix}{name}"), patients)
+        for name in problem.classes
+    ]
+
+
 def _scored(
     summary: Summary,
     metric: MetricConfig,
@@ -101,7 +106,7 @@ def _scored(
     bootstrap: Bootstrap | None,
 ) -> dict[str, Score]:
     """The scores of a metric by name: means over the outputs first, then those of each; these also into `classes`."""
-    drawn = [_resampled(metric, one, bootstrap) for one in outputs]
+    drawn = [resampled_output(metric, one, bootstrap) for one in outputs]
     found: dict[str, Score] = {}
     for name in drawn[0]:
         values = np.stack([each[name] for each in drawn], axis=1)
@@ -119,7 +124,7 @@ def _scored(
     return found
 
 
-def _resampled(metric: MetricConfig, one: Output, bootstrap: Bootstrap | None) -> Mapping[str, Floats]:
+def resampled_output(metric: MetricConfig, one: Output, bootstrap: Bootstrap | None) -> Mapping[str, Floats]:
     """The values (1 + R + G,) of a metric by name, in each weighting of the patients; (1,) without a bootstrap."""
     if bootstrap is None:
         return _weighted(metric, one, np.ones((1, len(one.truth))))
