@@ -15,7 +15,7 @@ from tests.exporting.conftest import classifier, scan, segmenter
 from hilum.case import Case, ImageRef
 from hilum.errors import ConfigError
 from hilum.exporting.bundle import prove_bundle, refuse_unsuited, write_bundle
-from hilum.exporting.parity import compare_classes, compare_labels
+from hilum.exporting.parity import compare_answers, compare_labels
 from hilum.inference.postprocess.largest_component import LargestComponentConfig
 from hilum.inference.predictor import Predictor
 from hilum.prepare.canonical import CanonicalConfig
@@ -77,7 +77,7 @@ def test_monai_answers_as_hilum_does(name: str, tmp_path: Path) -> None:
     image = subject.read([ImageRef(file)])
     if subject.problem.kind == "classification":
         theirs = json.loads((tmp_path / "out" / "scan.json").read_text())
-        found = compare_classes("scan", image, theirs, predictor=subject)
+        found = compare_answers("scan", image, theirs, predictor=subject)
         assert found.difference is not None
         assert found.difference < 1e-3
     else:
