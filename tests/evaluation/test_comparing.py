@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.metrics import r2_score as sk_r2
 from sklearn.metrics import roc_auc_score
 
 from hilum.errors import DataError
@@ -23,7 +24,10 @@ from hilum.metrics.base import MetricConfig
 from hilum.metrics.brier import BrierMetric
 from hilum.metrics.dice import DiceMetric
 from hilum.metrics.hd95 import Hd95Metric
+from hilum.metrics.mae import MaeMetric
 from hilum.metrics.nsd import NsdMetric
+from hilum.metrics.psnr import PsnrMetric
+from hilum.metrics.r2 import R2Metric
 from hilum.problem import Problem
 
 ORGANS = Problem("segmentation", 3, ("ct",), ("none", "liver", "tumour"), values=((0,), (1,), (2,)))
@@ -207,3 +211,122 @@ def test_one_patient_or_one_method_is_nothing_to_compare() -> None:
         compare({"a": [alone[0]], "b": [alone[1]]}, DRAWS)
     with pytest.raises(DataError, match="received 1 method"):
         compare({"a": [a]}, DRAWS)
+
+
+FINDINGS = Problem("multilabel", 2, ("grey",), ("edema", "mass"), values=((0,), (1,)), exclusive=False)
+NUMBERS = Problem("regression", 2, ("grey",), ("age", "weight"), values=((), ()), exclusive=False, units=("y", "kg"))
+IMAGES = Problem("restoration", 2, ("grey",), ("grey",), values=((),), exclusive=False, units=("",))
+
+
+def keyed(case: str) -> dict[str, Any]:
+    return {"case_id": case, "patient_id": PATIENT[case], "part": "test"}
+
+
+def found_in(name: str, noise: float, *, seed: int) -> Scored:
+    """Two findings; of the second one nobody knows whether the first case has it."""
+    truth = np.random.default_rng(3).integers(0, 2, (len(CASES), 2))
+    logits = np.random.default_rng(seed).normal(2.0 * truth - 1, noise)
+    rows: list[Row] = []
+    for number, case in enumerate(CASES):
+        row = keyed(case)
+        for column, finding in enumerate(FINDINGS.classes):
+            true = int(truth[number, column])
+            share = float(1 / (1 + np.exp(-logits[number, column])))
+            known = number or not column
+            row |= {f"truth_{finding}": true if known else None, f"p_{finding}": share}
+            row |= {f"predicted_{finding}": int(share > 0.5)}
+        rows.append(row)
+    return Scored(name, tuple(rows), FINDINGS, (AurocMetric(), BrierMetric()))
+
+
+def numbered(name: str, noise: float, *, seed: int, problem: Problem = NUMBERS) -> Scored:
+    truth = np.random.default_rng(3).normal(50, 10, (len(CASES), 2))
+    answers = truth + np.random.default_rng(seed).normal(0, noise, truth.shape)
+    rows: list[Row] = []
+    for case, true, found in zip(CASES, truth.tolist(), answers.tolist(), strict=True):
+        row = keyed(case)
+        for column, one in enumerate(problem.classes):
+            row |= {f"truth_{one}": true[column], f"predicted_{one}": found[column]}
+        rows.append(row)
+    return Scored(name, tuple(rows), problem, (MaeMetric(), R2Metric()))
+
+
+def restored(name: str, gain: float, *, seed: int, noise_seed: int = 3) -> Scored:
+    given = np.random.default_rng(noise_seed).normal(20, 2, len(CASES))
+    found = given + gain + np.random.default_rng(seed).normal(0, 0.5, len(CASES))
+    rows: list[Row] = [
+        {**keyed(case), "psnr": after, "psnr_input": before}
+        for case, before, after in zip(CASES, given.tolist(), found.tolist(), strict=True)
+    ]
+    return Scored(name, tuple(rows), IMAGES, (PsnrMetric(),))
+
+
+def test_findings_are_compared_by_their_mean_area_and_one_by_one() -> None:
+    a, b = found_in("a", 0.7, seed=1), found_in("b", 2.5, seed=2)
+    result = compare({"a": [a], "b": [b]}, DRAWS)
+    areas = {}
+    for side in (a, b):
+        for finding in FINDINGS.classes:
+            known = [row for row in side.rows if row[f"truth_{finding}"] is not None]
+            truth = [row[f"truth_{finding}"] for row in known]
+            areas[side.name, finding] = roc_auc_score(truth, [row[f"p_{finding}"] for row in known])
+    for finding in FINDINGS.classes:
+        (line,) = lines_of(result, "auroc", finding)
+        assert line["difference"] == pytest.approx(areas["a", finding] - areas["b", finding])
+        assert line["test"] == "delong"
+    (whole,) = lines_of(result, "auroc")
+    assert whole["value_a"] == pytest.approx(np.mean([areas["a", finding] for finding in FINDINGS.classes]))
+    assert whole["low"] < whole["difference"] < whole["high"]
+    assert (whole["test"], whole["verdict"]) == ("delong", "a better")
+    assert lines_of(result, "brier", "mass")[0]["test"] == "bootstrap"
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_errors_of_numbers_are_tested_by_patient() -> None:
+    a, b = numbered("a", 1.0, seed=1), numbered("b", 4.0, seed=2)
+    result = compare({"a": [a], "b": [b]}, DRAWS)
+    assert not lines_of(result, "mae"), "years and kilograms have no mean"
+    errors = [
+        np.array([abs(float(row["predicted_age"] or 0) - float(row["truth_age"] or 0)) for row in side.rows])
+        for side in (a, b)
+    ]
+    (line,) = lines_of(result, "mae_age")
+    assert line["difference"] == pytest.approx((errors[0] - errors[1]).mean())
+    by_patient = (errors[0] - errors[1]).reshape(12, 2).mean(1)
+    assert (line["test"], line["p"]) == ("wilcoxon", pytest.approx(stats.wilcoxon(by_patient, method="exact").pvalue))
+    drawn = DRAWS.counts(12) @ by_patient / 12
+    assert line["low"] == pytest.approx(np.quantile(drawn, 0.025), abs=0.1 * abs(line["difference"]))
+    assert line["verdict"] == "a better"
+    (share,) = lines_of(result, "r2")
+    each = [
+        [sk_r2([row[f"truth_{one}"] for row in side.rows], [row[f"predicted_{one}"] for row in side.rows])
+         for one in NUMBERS.classes]
+        for side in (a, b)
+    ]  # fmt: skip
+    assert share["difference"] == pytest.approx(np.mean(each[0]) - np.mean(each[1]))
+    same = replace(NUMBERS, units=("y", "y"))
+    told = compare(
+        {"a": [numbered("a", 1, seed=1, problem=same)], "b": [numbered("b", 4, seed=2, problem=same)]}, DRAWS
+    )
+    assert {line["structure"] for line in told["comparisons"] if line["score"] == "mae"} == {"", "age", "weight"}
+    with pytest.raises(DataError, match="units of a and b differ"):
+        compare({"a": [a], "b": [numbered("b", 4.0, seed=2, problem=same)]}, DRAWS)
+
+
+def test_restored_images_are_compared_case_by_case() -> None:
+    a, b = restored("a", 6, seed=1), restored("b", 5, seed=2)
+    result = compare({"a": [a], "b": [b]}, DRAWS)
+    gap = np.array([float(one["psnr"] or 0) - float(two["psnr"] or 0) for one, two in zip(a.rows, b.rows, strict=True)])
+    (line,) = result["comparisons"]
+    assert (line["score"], line["difference"]) == ("psnr", pytest.approx(gap.mean()))
+    assert line["p"] == pytest.approx(stats.wilcoxon(gap.reshape(12, 2).mean(1), method="exact").pvalue)
+    assert not result["notes"]
+    other = compare({"a": [a], "b": [restored("b", 5, seed=2, noise_seed=4)]}, DRAWS)
+    assert other["notes"] == ["b: not the same input images as a"]
+
+
+def test_other_true_findings_are_refused() -> None:
+    a, b = found_in("a", 1, seed=1), found_in("b", 1, seed=2)
+    turned = replace(b, rows=({**b.rows[0], "truth_edema": 1 - int(b.rows[0]["truth_edema"] or 0)}, *b.rows[1:]))
+    with pytest.raises(DataError, match="case c0: truth_edema"):
+        compare({"a": [a], "b": [turned]}, DRAWS)

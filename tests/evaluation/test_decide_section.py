@@ -66,7 +66,7 @@ def test_what_fits(tmp_path: Path, classes: str, decide: str) -> None:
         (TWO, "{positive: ill}", "decide.positive", "nothing in this section depends on it"),
         (TWO, "{positive: ill, calibrate: true, patient: {}}", "decide.positive", "remove it"),
         (TWO, "{patient: {aggregate: noisyor}}", "decide.patient.aggregate.kind", "did you mean 'noisy_or'?"),
-        (TWO, "{patient: {labels: all}}", "decide.patient.labels", "'same', 'any' or 'majority'"),
+        (TWO, "{patient: {labels: all}}", "decide.patient.labels", "'same', 'any', 'majority' or 'mean'"),
         (TWO, "{patient: {aggregate: {kind: top_k, k: 0}}}", "decide.patient.aggregate.k", "received 0"),
         (THREE, "{operating_point: youden}", "decide", "positive is required by operating_point: one of normal, mild"),
         (THREE, "{patient: {aggregate: max}}", "decide", "positive is required by patient.aggregate"),
@@ -83,6 +83,39 @@ def test_a_segmentation_has_a_temperature_only(tmp_path: Path, key: str) -> None
     found = faults(tmp_path, SCANS, f"{{{key}}}")
     field = f"decide.{key.partition(':')[0]}"
     assert any(f": {field}: " in fault and "is for classification" in fault for fault in found), found
+
+
+FOUND = PICTURES.replace("{kind: classification, classes: CLASSES}", "{kind: multilabel, classes: [edema, mass]}")
+AGES = (
+    PICTURES.replace("{kind: classification, classes: CLASSES}", "{kind: regression, targets: age}")
+    .replace("loss: cross_entropy", "loss: mae")
+    .replace("[auroc]", "[mae]")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "decide", "field", "words"),
+    [
+        (
+            FOUND,
+            "{calibrate: true, operating_point: youden, slices: max, patient: {aggregate: max, labels: any}}",
+            "",
+            "",
+        ),
+        (FOUND, "{positive: mass, operating_point: youden}", "decide.positive", "is for classification, the task is"),
+        (FOUND, "{patient: {labels: mean}}", "decide.patient.labels", "findings have no mean"),
+        (AGES, "{patient: {labels: mean}}", "", ""),
+        (AGES, "{patient: {labels: any}}", "decide.patient.labels", "'any' is for classes"),
+        (AGES, "{patient: {aggregate: max}}", "decide.patient.aggregate", "'max' is for probabilities: take mean"),
+        (AGES, "{calibrate: true}", "decide.calibrate", "is for classification and multilabel and segmentation"),
+        (AGES, "{operating_point: youden}", "decide.operating_point", "is for classification and multilabel"),
+        (AGES, "{slices: max}", "decide.slices", "is for classification and multilabel"),
+    ],
+)
+def test_what_suits_findings_and_numbers(tmp_path: Path, text: str, decide: str, field: str, words: str) -> None:
+    text = text.replace("loss: cross_entropy", "loss: bce")
+    found = faults(tmp_path, text, decide)
+    assert any(f": {field}: " in fault and words in fault for fault in found) if field else found == [], found
 
 
 def test_the_default_decides_nothing_new(tmp_path: Path) -> None:

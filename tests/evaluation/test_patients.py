@@ -15,9 +15,12 @@ from hilum.evaluation.aggregates.base import AggregateConfig
 from hilum.evaluation.aggregates.mean import MeanAggregate
 from hilum.evaluation.aggregates.noisy_or import NoisyOrAggregate
 from hilum.evaluation.decide_section import DecideConfig
-from hilum.evaluation.decision import OperatingPoint
+from hilum.evaluation.decision import FindingPoints, OperatingPoint, points_from
 from hilum.evaluation.operating_points.base import Threshold
+from hilum.evaluation.patient_answers import answer_faults, patient_answers
 from hilum.evaluation.patients import label_faults, patient_rows, patient_truth
+from hilum.evaluation.summary import summarise
+from hilum.metrics.mae import MaeMetric
 from hilum.problem import Problem
 from hilum.registry import kinds, parse
 
@@ -130,6 +133,56 @@ def test_what_a_patient_has() -> None:
         assert words in str(error.value)
     assert label_faults([("p", "a"), ("q", "a"), ("p", "a")], rule="same", positive="b") == []
     assert len(label_faults([("p", "a"), ("q", "a"), ("p", "b")], rule="same", positive="b")) == 1
+
+
+FINDINGS = Problem("multilabel", 2, ("grey",), ("edema", "mass"), values=((0,), (1,)), exclusive=False)
+AGES = Problem("regression", 2, ("grey",), ("age",), values=((),), exclusive=False, units=("years",))
+
+
+def findings_of(patient: str, truth: tuple[int | None, int | None], *shares: float) -> dict[str, Any]:
+    named = {f"truth_{name}": true for name, true in zip(FINDINGS.classes, truth, strict=True)}
+    for name, share in zip(FINDINGS.classes, shares, strict=True):
+        named |= {f"p_{name}": share, f"predicted_{name}": int(share > 0.5)}
+    return {"case_id": "x", "patient_id": patient, "part": "val", **named}
+
+
+def test_each_finding_of_a_patient_is_put_together_by_itself() -> None:
+    decide = DecideConfig.model_validate({"patient": {"aggregate": "noisy_or", "labels": "any"}})
+    rows = [findings_of("7", (0, None), 0.4, 0.2), findings_of("7", (1, None), 0.3, 0.1)]
+    (row,) = patient_answers(rows, FINDINGS, decide=decide)
+    assert row == {
+        "patient_id": "7",
+        "part": "val",
+        "cases": 2,
+        "truth_edema": 1,
+        "truth_mass": None,
+        "p_edema": pytest.approx(1 - 0.6 * 0.7),
+        "predicted_edema": 1,
+        "p_mass": pytest.approx(1 - 0.8 * 0.9),
+        "predicted_mass": 0,
+    }
+    points = FindingPoints({"edema": OperatingPoint("edema", Threshold(0.6, 1, 1, 1, 1), {"kind": "youden"})})
+    (row,) = patient_answers(rows, FINDINGS, decide=decide, point=points)
+    assert (row["predicted_edema"], row["threshold_edema"], row["predicted_mass"]) == (0, 0.6, 0)
+    assert points_from(points.record) == points
+    same = DecideConfig.model_validate({"patient": {}})
+    with pytest.raises(DataError, match="patient 7: edema: received 0, 1, expected the same in all"):
+        patient_answers(rows, FINDINGS, decide=same)
+
+
+def test_numbers_of_a_patient_have_a_mean() -> None:
+    rows = [
+        {"case_id": str(k), "patient_id": "a", "truth_age": true, "predicted_age": found, "unit_age": "years"}
+        for k, (true, found) in enumerate([(60.0, 55.0), (62.0, 65.0), (None, 60.0)])
+    ]
+    (row,) = patient_answers(rows, AGES, decide=DecideConfig.model_validate({"patient": {"labels": "mean"}}))
+    assert row == {"patient_id": "a", "cases": 3, "truth_age": 61.0, "predicted_age": 60.0, "unit_age": "years"}
+    vectors = [("a", np.array([60.0])), ("a", np.array([62.0])), ("b", np.array([np.nan]))]
+    assert answer_faults(vectors, AGES, rule="mean") == []
+    (fault,) = answer_faults(vectors, AGES, rule="same")
+    assert fault.startswith("patient a: age: received 60, 62, expected the same in all")
+    summed = summarise([{**row, "case_id": "a", "part": "val"}], AGES, metrics=[MaeMetric()], bootstrap=None)
+    assert summed["overall"]["mae"]["value"] == pytest.approx(1.0)
 
 
 def test_the_mean_does_not_ask_which_class_is_positive() -> None:

@@ -13,6 +13,7 @@ import torch
 
 from hilum.formats.nifti import write_volume
 from hilum.inference.predictor import Predictor
+from hilum.layers.difference import Difference
 from hilum.layers.presence import PresenceInput
 from hilum.networks.resnet import ResNetConfig
 from hilum.networks.unet import UNetConfig
@@ -52,6 +53,25 @@ def classifier(dims: int = 2, **settings: Any) -> Predictor:
     torch.manual_seed(5)
     asked = problem("classification", dims)
     return Predictor(ResNetConfig.tiny().build(asked).eval(), asked, **{"prepare": PREPARE, **settings})
+
+
+def answering(kind: Literal["multilabel", "regression"], **settings: Any) -> Predictor:
+    """A predictor with a random ResNet for 2D slices that says two findings, or two numbers in their own units."""
+    torch.manual_seed(5)
+    units, scales = (("", ""), ()) if kind == "multilabel" else (("years", "ml"), ((50.0, 12.0), (1500.0, 200.0)))
+    names = ("one", "two")
+    asked = Problem(kind, 2, ("image",), names, ((), ()), exclusive=False, units=units, scales=scales)
+    return Predictor(
+        ResNetConfig.tiny().build(asked).eval(), asked, **{"prepare": PREPARE, "slice_axis": 0, **settings}
+    )
+
+
+def restorer(dims: int = 3, **settings: Any) -> Predictor:
+    """A predictor with a random U-Net whose answer is added to its input."""
+    torch.manual_seed(5)
+    asked = Problem("restoration", dims, ("image",), ("image",), ((),), exclusive=False, units=("",))
+    model = Difference(UNetConfig(channels=(4, 6)).build(asked))
+    return Predictor(model.eval(), asked, **{"prepare": PREPARE, "window": (8,) * dims, "multiple": 2, **settings})
 
 
 def affine(axes: str = "LIA", spacing: Sequence[float] = (1.5, 2.0, 3.0)) -> npt.NDArray[np.float64]:

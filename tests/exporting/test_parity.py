@@ -11,7 +11,7 @@ import pytest
 from tests.exporting.conftest import classifier, scan, segmenter
 
 from hilum.case import ImageRef
-from hilum.exporting.parity import CaseParity, ParityError, compare_classes, compare_labels, judge, run_alone
+from hilum.exporting.parity import CaseParity, ParityError, compare_answers, compare_labels, judge, run_alone
 from hilum.formats.writing import write_mask_like
 
 
@@ -42,10 +42,12 @@ def test_classes_are_compared_by_name(tmp_path: Path) -> None:
     subject = classifier()
     image = subject.read([ImageRef(scan(tmp_path / "scan.nii.gz"))])
     ours = dict(zip(subject.problem.classes, subject.classify(image).tolist(), strict=True))
-    assert compare_classes("a", image, dict(reversed(ours.items())), predictor=subject) == CaseParity("a", 1.0, 0.0)
+    assert compare_answers("a", image, dict(reversed(ours.items())), predictor=subject) == CaseParity(
+        "a", 1.0, 0.0, of="class"
+    )
     likeliest = max(ours, key=ours.__getitem__)
-    found = compare_classes("a", image, {**ours, likeliest: 0.0}, predictor=subject)
-    assert found == CaseParity("a", 0.0, ours[likeliest])
+    found = compare_answers("a", image, {**ours, likeliest: 0.0}, predictor=subject)
+    assert found == CaseParity("a", 0.0, ours[likeliest], of="class")
 
 
 def test_what_is_too_far_off_is_named() -> None:
@@ -58,7 +60,7 @@ def test_what_is_too_far_off_is_named() -> None:
         assert "good" not in str(error.value)
     found = judge([good], least=0.999, largest=1e-3)
     assert found["largest_probability_difference"] == 1e-5
-    assert found["cases"] == [{"case": "good", "same": 0.9995, "difference": 1e-5, "lowest_dice": 0.99}]
+    assert found["cases"] == [{"case": "good", "same": 0.9995, "difference": 1e-5, "lowest_dice": 0.99, "of": ""}]
 
 
 def test_what_a_program_died_of_is_told(tmp_path: Path) -> None:

@@ -11,19 +11,20 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from tests.exporting.conftest import PREPARE, affine, classifier, problem, scan, segmenter
+from tests.exporting.conftest import PREPARE, affine, answering, classifier, problem, restorer, scan, segmenter
 
 from hilum.case import Case, ImageRef
 from hilum.errors import ConfigError
 from hilum.exporting.description import refuse_unknown
 from hilum.exporting.network import DEFAULT_OPSET
-from hilum.exporting.parity import CaseParity, compare_classes, compare_labels
+from hilum.exporting.parity import CaseParity, compare_answers, compare_images, compare_labels
 from hilum.exporting.standalone import argument, prove_standalone, write_standalone
 from hilum.formats.nifti import write_volume
 from hilum.inference.postprocess.fill_holes import FillHolesConfig
 from hilum.inference.postprocess.largest_component import LargestComponentConfig
 from hilum.inference.postprocess.min_size import MinSizeConfig
 from hilum.inference.predictor import Predictor
+from hilum.inference.restoring import restored
 from hilum.prepare.canonical import CanonicalConfig
 from hilum.prepare.crop_foreground import CropForegroundConfig
 from hilum.prepare.dataset_zscore import ChannelRange, DatasetZscoreConfig
@@ -71,9 +72,9 @@ def compared(subject: Predictor, folder: Path, names: list[str], monkeypatch: py
     network, spec = written(subject, folder)
     found, first = runner.solved(names, network, spec)
     image = subject.read([ImageRef(Path(name)) if name else None for name in names])
-    if subject.problem.kind == "classification":
+    if not subject.problem.dense:
         theirs = dict(zip(spec["classes"], found.tolist(), strict=True))
-        return compare_classes("case", image, theirs, predictor=subject)
+        return compare_answers("case", image, theirs, predictor=subject)
     monkeypatch.syspath_prepend(folder)  # where a script finds what lies beside it
     sys.modules.pop("postprocess", None)
     out = folder / "case.nii.gz"
@@ -81,6 +82,40 @@ def compared(subject: Predictor, folder: Path, names: list[str], monkeypatch: py
     runner.write(np.moveaxis(found, 0, -1), folder / "p.nii.gz", first)
     assert len(np.unique(np.asarray(nib.load(out).dataobj))) > 1  # type: ignore[attr-defined]
     return compare_labels("case", image, out, predictor=subject, probabilities=folder / "p.nii.gz")
+
+
+ANSWERS: dict[str, Predictor] = {
+    "findings": answering("multilabel", flips=((1,),)),
+    "numbers": answering("regression"),
+    "images": restorer(),
+    "windowed images": restorer(prepare=[WindowConfig(low=-200, high=400)], flips=((0,),)),
+    "cropped images": restorer(prepare=[CropForegroundConfig(threshold=150.0, margin_voxels=1), PercentilesConfig()]),
+    "image slices": restorer(
+        2, slice_axis=2, prepare=[DatasetZscoreConfig(fitted=FITTED), WindowConfig(low=-2, high=3)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_runner_answers_other_tasks_as_hilum_does(name: str, tmp_path: Path) -> None:
+    subject, file = ANSWERS[name], scan(tmp_path / "scan.nii.gz")
+    network, spec = written(subject, tmp_path)
+    answer, first = runner.solved([str(file)], network, spec)
+    image = subject.read([ImageRef(file)])
+    if not subject.problem.dense:
+        ours = subject.classify(image)
+        scale = torch.tensor([std for _, std in subject.problem.scales] or [1.0, 1.0])
+        assert float(((torch.from_numpy(answer) - ours) / scale).abs().max()) < 2e-5
+        return
+    ours = restored(subject, image).tensor
+    assert float((ours - image.tensor).abs().max()) > 1, "the network changes the image"
+    runner.write(np.moveaxis(answer, 0, -1)[..., 0], tmp_path / "out.nii.gz", first)
+    found = compare_images("case", image, tmp_path / "out.nii.gz", predictor=subject)
+    assert found.difference is not None
+    assert found.difference < 2e-5
+    after: Any = nib.load(tmp_path / "out.nii.gz")
+    assert np.abs(np.asarray(after.dataobj) - ours[0].numpy()).max() < 2e-5 * float(np.ptp(image.tensor.numpy()))
+    assert (after.get_data_dtype(), int(after.header["intent_code"])) == (np.float32, 0)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -191,3 +191,38 @@ def test_tables_of_a_classifier(hilum: Hilum, tmp_path: Path) -> None:
     hilum(
         *("evaluate", "--predictions", predictions, "--labels", labels, "--classes", "well,ill", "--overwrite")
     ).refuses("stands there twice")
+
+
+def test_tables_of_findings_and_of_numbers(hilum: Hilum, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 2, (20, 2))
+    likely = np.clip(0.4 * truth + rng.uniform(0, 0.6, (20, 2)), 0, 1).round(3)
+    age, said = rng.normal(50, 9, 20), rng.normal(50, 9, 20)
+    ids = [f"c{k}" for k in range(20)]
+    found = [{"case_id": i, "p_edema": p, "p_mass": q} for i, (p, q) in zip(ids, likely.tolist(), strict=True)]
+    true = [
+        {"case_id": i, "patient_id": f"p{k // 2}", "edema": a, "mass": b if k else "", "age": years}
+        for k, (i, (a, b), years) in enumerate(zip(ids, truth.tolist(), age.tolist(), strict=True))
+    ]
+    write_csv(tmp_path / "found.csv", found)
+    write_csv(
+        tmp_path / "ages.csv", [{"case_id": i, "predicted_age": y} for i, y in zip(ids, said.tolist(), strict=True)]
+    )
+    write_csv(tmp_path / "true.csv", true)
+    (tmp_path / "findings.yaml").write_text("task: {kind: multilabel, classes: [edema, mass]}\nmetrics: [auroc]\n")
+    (tmp_path / "ages.yaml").write_text("task: {kind: regression, targets: {age: years}}\nmetrics: [mae]\n")
+
+    def scores(name: str) -> Any:
+        table, config = tmp_path / f"{name}.csv", tmp_path / f"{'findings' if name == 'found' else name}.yaml"
+        done = hilum("evaluate", "--predictions", table, "--labels", tmp_path / "true.csv", "--config", config)
+        assert done.code == 0, done.text
+        return read_json(tmp_path / f"{name}-scores" / "summary.json")["predictions"]
+
+    summary = scores("found")
+    assert summary["patients"] == 10
+    areas = [roc_auc_score(truth[:, 0], likely[:, 0]), roc_auc_score(truth[1:, 1], likely[1:, 1])]
+    assert summary["overall"]["auroc"]["value"] == pytest.approx(np.mean(areas))
+    assert scores("ages")["overall"]["mae"]["value"] == pytest.approx(np.abs(age - said).mean())
+    write_csv(tmp_path / "true.csv", [{**row, "edema": 3} for row in true])
+    words = ("evaluate", "--predictions", tmp_path / "found.csv", "--labels", tmp_path / "true.csv", "--overwrite")
+    hilum(*words, "--config", tmp_path / "findings.yaml").refuses("case c0: edema: received '3', expected 1 or 0")

@@ -100,8 +100,9 @@ def test_the_last_stage_that_knows_places_is_taken() -> None:
 
 def test_a_layer_that_gives_no_maps_is_refused() -> None:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(40, 3))
-    with pytest.raises(ConfigError, match="no stage of the network gives feature maps"):
-        map_layer(flat, image(2))
+    assert map_layer(flat, image(2)) is None
+    with pytest.raises(ConfigError, match="--layer: '1' gives no feature maps"):
+        map_layer(flat, image(2), "1")
     with pytest.raises(ConfigError, match="--layer: 'fc' gives no feature maps"):
         map_layer(Net(2), image(2), "fc")
     with pytest.raises(ConfigError, match=r"received 'map'.* did you mean 'maps'\?"):

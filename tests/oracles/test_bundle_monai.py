@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from tests.exporting.conftest import classifier, scan, segmenter
+from tests.exporting.conftest import answering, classifier, restorer, scan, segmenter
 
 from hilum.case import Case, ImageRef
 from hilum.errors import ConfigError
 from hilum.exporting.bundle import prove_bundle, refuse_unsuited, write_bundle
-from hilum.exporting.parity import compare_classes, compare_labels
+from hilum.exporting.parity import compare_answers, compare_labels
 from hilum.inference.postprocess.largest_component import LargestComponentConfig
 from hilum.inference.predictor import Predictor
 from hilum.prepare.canonical import CanonicalConfig
@@ -58,6 +58,8 @@ VARIANTS: dict[str, tuple[Predictor, float]] = {
     "slices": (segmenter(2, slice_axis=1, window=(16, 16), prepare=[*PREPARE[:2], PercentilesConfig()]), 0.999),
     "class of a volume": (classifier(3, prepare=[CanonicalConfig(), ZscoreConfig(nonzero=True)]), 1.0),
     "class of slices": (classifier(2, slice_axis=0, prepare=[*PREPARE[:2], WindowConfig(low=-200, high=400)]), 1.0),
+    "findings of slices": (answering("multilabel", prepare=[*PREPARE[:2], ZscoreConfig()]), 1.0),
+    "numbers of slices": (answering("regression", prepare=[*PREPARE[:2], ZscoreConfig()]), 1.0),
 }
 
 
@@ -75,9 +77,9 @@ def test_monai_answers_as_hilum_does(name: str, tmp_path: Path) -> None:
         warnings.simplefilter("ignore")  # of TorchScript's end, and of code in configurations
         run(config_file=str(bundle / "configs" / "inference.json"), device="cpu", **places)
     image = subject.read([ImageRef(file)])
-    if subject.problem.kind == "classification":
+    if not subject.problem.dense:
         theirs = json.loads((tmp_path / "out" / "scan.json").read_text())
-        found = compare_classes("scan", image, theirs, predictor=subject)
+        found = compare_answers("scan", image, theirs, predictor=subject)
         assert found.difference is not None
         assert found.difference < 1e-3
     else:
@@ -94,6 +96,8 @@ def test_what_monai_has_no_equal_for_is_named() -> None:
         refuse_unsuited(segmenter(2, slice_axis=1, window=None), [None])
     with pytest.raises(ConfigError, match="frames in another order"):
         refuse_unsuited(segmenter(channels=2), [1, 0])
+    with pytest.raises(ConfigError, match="leads intensities back"):
+        refuse_unsuited(restorer(), [None])
     refuse_unsuited(segmenter(channels=2), [0, 1])
 
 

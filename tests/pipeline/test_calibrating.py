@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import softmax
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_curve
 
 from hilum.case import Case
 from hilum.data.splits.base import Split
 from hilum.errors import ConfigError
 from hilum.evaluation.decide_section import DecideConfig
-from hilum.pipeline.calibrating import Output, chosen, sampled
+from hilum.pipeline.calibrating import Output, chosen, of_image, sampled
 from hilum.pipeline.deciding import decision_of
 from hilum.pipeline.decision_faults import decision_faults
 from hilum.problem import IGNORE, Problem
@@ -64,6 +64,41 @@ def test_what_is_chosen_is_what_its_parts_say() -> None:
     for threshold in np.unique(calibrated[:, 1]):
         other = calibrated[:, 1].reshape(-1, 2).max(axis=1) >= threshold
         assert sum(np.mean(other[truth[::2] == one] == one) for one in (0, 1)) <= sum(youden) + 1e-9
+
+
+def test_each_finding_has_a_threshold_of_its_own() -> None:
+    problem = Problem("multilabel", 2, ("grey",), ("edema", "mass"), values=((0,), (1,)), exclusive=False)
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 2, (40, 2))
+    likely = np.clip(0.2 * truth + np.array([0.5, 0.1]) + rng.uniform(0, 0.25, (40, 2)), 0.01, 0.99).astype(np.float32)
+    truth[:4, 1] = IGNORE
+    made = [Output(str(k), str(k), *of_image(truth[k], likely[k][None])) for k in range(40)]
+    content = json.loads(json.dumps(chosen(made, problem, section(calibrate=True, operating_point="youden"))))
+    known = truth != IGNORE
+    assert content["validation"]["raw"]["nll"] == pytest.approx(log_loss(truth[known], likely[known]), rel=1e-6)
+    assert content["validation"]["calibrated"]["nll"] < content["validation"]["raw"]["nll"]
+    odds = np.log(likely / (1 - likely)) / content["temperature"]
+    points = content["operating_points"]["case"]["findings"]
+    for column, name in enumerate(problem.classes):
+        own, share = known[:, column], (1 / (1 + np.exp(-odds[:, column])))
+        rates, hits, _ = roc_curve(truth[own, column], share[own])
+        worth = points[name]["sensitivity"] + points[name]["specificity"]
+        assert worth == pytest.approx((hits - rates).max() + 1)
+        assert points[name]["tp"] + points[name]["fn"] == int((truth[own, column] == 1).sum())
+
+
+def test_a_finding_that_no_validation_case_has_is_named() -> None:
+    problem = Problem("multilabel", 2, ("grey",), ("edema", "mass"), values=((0,), (1,)), exclusive=False)
+    labels = ["edema", "", "edema|mass", ""]
+    cases = tuple(Case(f"c{k}", f"p{k // 2}", (None,), label) for k, label in enumerate(labels))
+    trained = (Case("t", "t", (None,), ""),)
+    asked = section(operating_point="youden", patient={"labels": "any"})
+    assert list(decision_faults(asked, problem, Split({"train": trained, "val": cases}))) == []
+    (fault,) = decision_faults(asked, problem, Split({"train": trained, "val": cases[:2]}))
+    assert fault[0] == ("decide", "operating_point")
+    assert "mass (in 0 of 2)" in fault[1]
+    (fault,) = decision_faults(section(patient={}), problem, Split({"train": trained, "val": cases[:2]}))
+    assert "patient p0: edema: received 1, 0" in fault[1]
 
 
 def test_nothing_is_made_up_where_everything_is_right() -> None:

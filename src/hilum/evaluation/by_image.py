@@ -60,7 +60,7 @@ def by_image(
     summary["overall"], summary["classes"] = {}, {}
     for metric in metrics:
         for name in (metric.column, f"{metric.column}{INPUT_SUFFIX}"):
-            values = np.array([_value(row, name) for row in rows])
+            values = image_values(rows, name)
             defined = values[~np.isnan(values)]
             drawn = None if bootstrap is None else resampled_means(values[:, None], patients, bootstrap)[:, 0]
             mean = float(defined.mean()) if defined.size else math.nan
@@ -69,6 +69,11 @@ def by_image(
                 left_out = number_of(values.size - defined.size, "case")
                 summary["notes"].append(f"{name}: undefined in {left_out}, left out of its mean: {metric.undefined}")
     return summary
+
+
+def image_values(rows: Sequence[Row], name: str) -> Floats:
+    """The score of that name of each case (N,), NaN where undefined. Raises DataError where a row lacks it."""
+    return np.array([_value(row, name) for row in rows], dtype=np.float64)
 
 
 def _facts(metric: MetricConfig) -> Summary:

@@ -9,6 +9,7 @@ import numpy as np
 
 from hilum.errors import ConfigError, DataError
 from hilum.evaluation.closed_forms import Decisions, closed_forms
+from hilum.evaluation.decision import sees_decisions_only
 from hilum.evaluation.intervals import CHUNK_WEIGHTS, Bootstrap, owners
 from hilum.evaluation.rows import PREDICTED_PREFIX, PROBABILITY_PREFIX, TRUTH_PREFIX
 from hilum.evaluation.scores import closed_score, instability, score
@@ -34,11 +35,15 @@ NOT_DEFINED = "undefined in these cases"
 
 @dataclass(frozen=True)
 class Output:
-    """One finding or number: truth (N,), NaN where unknown, and probabilities or predictions (N,), by patient."""
+    """One finding or number: truth (N,), NaN where unknown, and probabilities or predictions (N,), by patient.
+
+    `predicted` (N,) are the decisions about a finding, 1 or 0, and of a number the answers again.
+    """
 
     name: str
     truth: Floats
     answers: Floats
+    predicted: Floats
     patients: Sequence[str]
 
     @property
@@ -47,13 +52,14 @@ class Output:
         known: npt.NDArray[np.bool_] = ~np.isnan(self.truth)
         return known
 
-    @property
-    def decisions(self) -> Decisions:
-        """A finding as two classes, absent and present, in the cases where it is known."""
-        known = self.known
-        likely = self.answers[known]
+    def decisions(self, metric: CohortMetric) -> Decisions:
+        """A finding as two classes, absent and present, in the cases where it is known.
+
+        With its probabilities, or for a score that sees decisions alone, with these as certain ones.
+        """
+        known, classes = self.known, (f"no {self.name}", self.name)
+        likely = (self.predicted if sees_decisions_only(metric, classes) else self.answers)[known]
         owner = owners([patient for patient, one in zip(self.patients, known, strict=True) if one])[0]
-        classes = (f"no {self.name}", self.name)
         return Decisions(self.truth[known].astype(np.int64), np.stack([1 - likely, likely], axis=1), classes, owner)
 
 
@@ -73,12 +79,7 @@ def by_output(
     """
     if summary["cases"] != len(rows):
         raise DataError(f"received {len(rows)} rows of {summary['cases']} cases, expected one row a case")
-    prefix = PREDICTED_PREFIX if problem.continuous else PROBABILITY_PREFIX
-    patients = [str(row["patient_id"]) for row in rows]
-    outputs = [
-        Output(name, _column(rows, f"{TRUTH_PREFIX}{name}"), _column(rows, f"{prefix}{name}"), patients)
-        for name in problem.classes
-    ]
+    outputs = outputs_of(rows, problem)
     summary["classes"] = {one.name: _counts(one, number, problem) for number, one in enumerate(outputs)}
     summary["notes"] += _never(outputs, problem)
     summary["metrics"], summary["overall"] = {}, {}
@@ -92,6 +93,16 @@ def by_output(
     return summary
 
 
+def outputs_of(rows: Sequence[Row], problem: Problem) -> list[Output]:
+    """Every finding or number of the rows of cases. Raises DataError for a column that they lack."""
+    prefix = PREDICTED_PREFIX if problem.continuous else PROBABILITY_PREFIX
+    patients = [str(row["patient_id"]) for row in rows]
+    return [
+        Output(name, *(_column(rows, f"{kind}{name}") for kind in (TRUTH_PREFIX, prefix, PREDICTED_PREFIX)), patients)
+        for name in problem.classes
+    ]
+
+
 def _scored(
     summary: Summary,
     metric: MetricConfig,
@@ -101,7 +112,7 @@ def _scored(
     bootstrap: Bootstrap | None,
 ) -> dict[str, Score]:
     """The scores of a metric by name: means over the outputs first, then those of each; these also into `classes`."""
-    drawn = [_resampled(metric, one, bootstrap) for one in outputs]
+    drawn = [resampled_output(metric, one, bootstrap) for one in outputs]
     found: dict[str, Score] = {}
     for name in drawn[0]:
         values = np.stack([each[name] for each in drawn], axis=1)
@@ -119,7 +130,7 @@ def _scored(
     return found
 
 
-def _resampled(metric: MetricConfig, one: Output, bootstrap: Bootstrap | None) -> Mapping[str, Floats]:
+def resampled_output(metric: MetricConfig, one: Output, bootstrap: Bootstrap | None) -> Mapping[str, Floats]:
     """The values (1 + R + G,) of a metric by name, in each weighting of the patients; (1,) without a bootstrap."""
     if bootstrap is None:
         return _weighted(metric, one, np.ones((1, len(one.truth))))
@@ -139,7 +150,7 @@ def _weighted(metric: MetricConfig, one: Output, weights: Floats) -> Mapping[str
     assert isinstance(metric, CohortMetric)
     if not known.any():
         return {metric.column: np.full(len(weights), np.nan)}
-    seen = one.decisions
+    seen = one.decisions(metric)
     values = metric.weighted(seen.truth, seen.probabilities, classes=seen.classes, weights=weights)
     return {metric.column: values[_own(metric, one, values)]}
 
@@ -154,7 +165,7 @@ def _closed(metric: MetricConfig, one: Output, bootstrap: Bootstrap | None) -> S
     """The score of a finding with an interval by formula, where there is one and the method is `auto`."""
     if bootstrap is None or bootstrap.method != "auto" or not isinstance(metric, CohortMetric) or not one.known.any():
         return None
-    seen = one.decisions
+    seen = one.decisions(metric)
     forms = closed_forms(metric, seen, level=bootstrap.level)
     name = _own(metric, one, forms)
     if name not in forms:

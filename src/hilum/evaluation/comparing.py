@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 Methods = Mapping[str, Sequence[Measured]]
-COMPARED = ("classification", "segmentation")
-"""The kinds of task whose runs are compared."""
 NONE_SHOWN = "no difference shown"
 FAMILY = "p-values are corrected (Holm) for the {} pairs of methods, not for the number of scores: choose one before"
 ALONE = "p-values are not corrected for the number of scores and structures: choose before which one decides"
@@ -63,11 +61,6 @@ def compare(methods: Mapping[str, Sequence[Scored]], bootstrap: Bootstrap) -> di
     """
     if len(methods) < 2:
         raise DataError(f"received {len(methods)} method, expected at least two to compare")
-    task = next(side.problem.kind for runs in methods.values() for side in runs)
-    if task not in COMPARED:
-        raise DataError(
-            f"received runs of a {task}, expected one of {', '.join(COMPARED)}: others cannot be compared yet"
-        )
     sides, notes = paired([side for runs in methods.values() for side in runs])
     measured, undefined = measure(sides, bootstrap)
     by_method: dict[str, list[Measured]] = {}
@@ -134,7 +127,7 @@ def _tested(key: Key, ours: Sequence[Measured], theirs: Sequence[Measured], *, g
     if key in ours[0].by_patient:
         one, other = (_mean([run.by_patient[key] for run in runs]) for runs in (ours, theirs))
         return "wilcoxon", signed_rank_p(one - other)
-    if key.score == key.column == "accuracy":
+    if key.score == key.column == "accuracy" and ours[0].right is not None:
         right = [np.stack([run.right for run in runs if run.right is not None]).sum(axis=0) for runs in (ours, theirs)]
         return "mcnemar", mcnemar_p(len(theirs) * right[0] - len(ours) * right[1])
     if key.column == "auroc":
@@ -146,7 +139,8 @@ def _tested(key: Key, ours: Sequence[Measured], theirs: Sequence[Measured], *, g
 
 def _delong(key: Key, ours: Sequence[Measured], theirs: Sequence[Measured]) -> float | None:
     """The test of the area under the ROC curve of a class, or of their mean; of several runs the mean is tested."""
-    wanted = [name for name in ours[0].areas if key.score in ("auroc", f"auroc_{name}")]
+    here = [name for name in ours[0].areas if key.structure in (OVER_CLASSES, name)]
+    wanted = [name for name in here if key.score in ("auroc", f"auroc_{name}")]
     areas, weights = list[Area](), list[float]()
     for runs, sign in ((ours, 1.0), (theirs, -1.0)):
         for run in runs:

@@ -14,7 +14,7 @@ from hilum.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
-Labels = Literal["same", "any", "majority"]
+Labels = Literal["same", "any", "majority", "mean"]
 
 
 class PatientConfig(Settings):
@@ -23,8 +23,8 @@ class PatientConfig(Settings):
     aggregate: AggregateConfig = Field(default="mean", validate_default=True)
     """How the probabilities of the cases are put together."""
     labels: Labels = "same"
-    """The true class of a patient. same: all cases have it, anything else is an error. any: the positive class, if a
-    case has it. majority: that of most cases, where one class has most."""
+    """The truth of a patient. same: all cases have it, anything else is an error. any: the positive class, or the
+    finding, if a case has it. majority: that of most cases, where one class has most. mean: of numbers, their mean."""
 
 
 class DecideConfig(Settings):
@@ -56,14 +56,18 @@ class DecideConfig(Settings):
 
         if not self.slices.needs_positive:
             return None
+        if problem.kind == "multilabel":
+            return lambda each: torch.from_numpy(self.slices.of_findings(each.double().numpy())).float()
         index = problem.classes.index(self.positive_class(problem))
         return lambda each: torch.from_numpy(self.slices.combined(each.double().numpy(), index)).float()
 
     def faults(self, problem: Problem) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What does not suit the problem, each with its place in the section."""
         if problem.kind != "classification":
-            yield from self._of_classifications(problem.kind)
+            yield from self._of_others(problem.kind)
             return
+        if self.patient is not None and self.patient.labels == "mean":
+            yield ("patient", "labels"), "classes have no mean: take same, any or majority"
         needing = self._needing_positive
         close = nearest(self.positive or "", problem.classes)
         if self.positive is not None and self.positive not in problem.classes:
@@ -88,15 +92,23 @@ class DecideConfig(Settings):
             keys += ["patient.labels"] if self.patient.labels == "any" else []
         return keys
 
-    def _of_classifications(self, kind: str) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        asked = {
-            "positive": self.positive is not None,
-            "operating_point": self.operating_point.has_threshold,
-            "slices": self.slices.needs_positive,
-            "patient": self.patient is not None,
+    def _of_others(self, kind: str) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """What of the section is for other tasks than this one, which is no classification."""
+        asked: dict[str, tuple[bool, tuple[str, ...]]] = {
+            "positive": (self.positive is not None, ("classification",)),
+            "operating_point": (self.operating_point.has_threshold, ("classification", "multilabel")),
+            "slices": (self.slices.needs_positive, ("classification", "multilabel")),
+            "patient": (self.patient is not None, ("classification", "multilabel", "regression")),
+            "calibrate": (self.calibrate, ("classification", "multilabel", "segmentation")),
         }
-        for key, given in asked.items():
-            if given:
-                yield (key,), f"is for classification, the task is {kind}: remove it"
-        if self.calibrate and kind != "segmentation":
-            yield ("calibrate",), f"is for classification and segmentation, the task is {kind}: remove it"
+        for key, (given, tasks) in asked.items():
+            if given and kind not in tasks:
+                yield (key,), f"is for {' and '.join(tasks)}, the task is {kind}: remove it"
+        if self.patient is None or kind not in asked["patient"][1]:
+            return
+        if kind == "multilabel" and self.patient.labels == "mean":
+            yield ("patient", "labels"), "findings have no mean: take same, any or majority"
+        if kind == "regression" and self.patient.labels in ("any", "majority"):
+            yield ("patient", "labels"), f"'{self.patient.labels}' is for classes: take same or mean for numbers"
+        if kind == "regression" and self.patient.aggregate.needs_positive:
+            yield ("patient", "aggregate"), f"'{self.patient.aggregate.kind}' is for probabilities: take mean"

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from hilum.evaluation.operating_points.base import Threshold
-from hilum.evaluation.rows import PROBABILITY_PREFIX
+from hilum.evaluation.rows import PREDICTED_PREFIX, PROBABILITY_PREFIX
 from hilum.random import generator
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from hilum.metrics.base import CohortMetric
+    from hilum.problem import Problem
 
     Floats = npt.NDArray[np.float64]
     Indices = npt.NDArray[np.int64]
 
 PREDICTED, THRESHOLD = "predicted", "threshold"
 """The columns of a decision; the second only where a threshold decides."""
+FINDINGS = "findings"
+"""Under which the record of several operating points has each by its name."""
 PROBED = 256
 """Random cases that show whether a metric looks at more than the decisions."""
 
@@ -55,6 +58,16 @@ class OperatingPoint:
         )
 
     @property
+    def each(self) -> tuple[OperatingPoint, ...]:
+        """This one alone, where those of several findings are several."""
+        return (self,)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What decides, as JSON."""
+        return {"positive": self.positive, THRESHOLD: self.threshold.value}
+
+    @property
     def record(self) -> dict[str, Any]:
         """The point as JSON."""
         at = self.threshold
@@ -70,6 +83,38 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
+class FindingPoints:
+    """An operating point for each finding, by its name: it is predicted where its probability reaches its threshold."""
+
+    points: Mapping[str, OperatingPoint] = field(hash=False)
+
+    @property
+    def each(self) -> tuple[OperatingPoint, ...]:
+        """The points in the order of the findings."""
+        return tuple(self.points.values())
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What decides, as JSON."""
+        return {name: point.threshold.value for name, point in self.points.items()}
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The points as JSON."""
+        return {FINDINGS: {name: point.record for name, point in self.points.items()}}
+
+
+Points = OperatingPoint | FindingPoints
+
+
+def points_from(record: Mapping[str, Any]) -> Points:
+    """The operating point, or those of findings, that `record` gave."""
+    if FINDINGS not in record:
+        return OperatingPoint.from_record(record)
+    return FindingPoints({name: OperatingPoint.from_record(one) for name, one in record[FINDINGS].items()})
+
+
+@dataclass(frozen=True)
 class Decision:
     """All that was chosen on the validation patients for the weights of a run.
 
@@ -77,10 +122,32 @@ class Decision:
     """
 
     temperature: float = 1.0
-    of_cases: OperatingPoint | None = None
-    of_patients: OperatingPoint | None = None
+    of_cases: Points | None = None
+    of_patients: Points | None = None
     facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
+
+
+def settled(row: Mapping[str, Any], point: Points | None, problem: Problem) -> dict[str, Any]:
+    """A row of a case or of a patient as the operating point says; unchanged for findings and numbers without one."""
+    if isinstance(point, FindingPoints):
+        return with_findings(row, point)
+    return decided(row, point, problem.classes) if problem.kind == "classification" else dict(row)
+
+
+def with_findings(row: Mapping[str, Any], points: FindingPoints) -> dict[str, Any]:
+    """A row of probabilities with predicted_NAME of 1 or 0, and after it threshold_NAME, of each finding."""
+    result: dict[str, Any] = {}
+    for column, value in row.items():
+        name = column.removeprefix(PREDICTED_PREFIX)
+        if column.startswith(f"{THRESHOLD}_"):
+            continue
+        result[column] = value
+        if name != column and name in points.points:
+            limit = points.points[name].threshold.value
+            result[column] = int(float(row[f"{PROBABILITY_PREFIX}{name}"]) >= limit)
+            result[f"{THRESHOLD}_{name}"] = limit
+    return result
 
 
 def decided(row: Mapping[str, Any], point: OperatingPoint | None, classes: Sequence[str]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hilum.errors import DataError, number_of
+from hilum.evaluation.by_image import INPUT_SUFFIX
+from hilum.evaluation.rows import TRUTH_PREFIX
 
 if TYPE_CHECKING:
     from hilum.evaluation.rows import Row
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 SHOWN = 5
 """How many of many patients a message names."""
 TRUTH = ("truth", "truth_voxels")
-"""Columns that hold the truth: the class of a case, or the size of a structure."""
+"""Columns that hold the truth: the class of a case, or the size of a structure. Findings and numbers have their own."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,14 @@ def paired(sides: Sequence[Scored]) -> tuple[list[Scored], list[str]]:
     ordered = [
         replace(side, metrics=shared, rows=tuple(sorted(side.rows, key=lambda row: order[_key(row)]))) for side in sides
     ]
-    return ordered, notes
+    return ordered, [*notes, *_other_inputs(ordered)]
 
 
 def _refuse_other_task(first: Scored, other: Scored) -> None:
     for what, one, two in (
         ("the task", first.problem.kind, other.problem.kind),
         ("the classes", ", ".join(first.problem.classes), ", ".join(other.problem.classes)),
+        ("the units", ", ".join(first.problem.units), ", ".join(other.problem.units)),
     ):
         if one != two:
             raise DataError(f"{what} of {first.name} and {other.name} differ: {one} and {two}; compare like with like")
@@ -108,14 +111,25 @@ def _missing(what: str, lacking: set[str], *, has: Scored, lacks: Scored) -> lis
 
 def _refuse_other_truth(first: Scored, other: Scored) -> None:
     ours, theirs = _keyed(first), _keyed(other)
+    columns = [*TRUTH, *(f"{TRUTH_PREFIX}{name}" for name in first.problem.classes)]
     for key, row in ours.items():
-        for column in TRUTH:
+        for column in columns:
             if row.get(column) != theirs[key].get(column):
                 case = f"case {key[0]}" + (f", {key[1]}" if key[1] else "")
                 raise DataError(
                     f"{case}: {column} is {row.get(column)} in {first.name} and {theirs[key].get(column)} in "
                     f"{other.name}: they were scored against different truths"
                 )
+
+
+def _other_inputs(sides: Sequence[Scored]) -> list[str]:
+    """A note where a restoration was not given the same images: `data.degrade` draws with the seed of each run."""
+    if sides[0].problem.kind != "restoration":
+        return []
+    columns = [f"{metric.column}{INPUT_SUFFIX}" for metric in sides[0].metrics]
+    given = [[[row.get(column) for column in columns] for row in side.rows] for side in sides]
+    others = [side.name for side, one in zip(sides, given, strict=True) if one != given[0]]
+    return [f"{' and '.join(others)}: not the same input images as {sides[0].name}"] if others else []
 
 
 def _shared_metrics(sides: Sequence[Scored]) -> tuple[tuple[MetricConfig, ...], list[str]]:
@@ -136,8 +150,8 @@ def _shared_metrics(sides: Sequence[Scored]) -> tuple[tuple[MetricConfig, ...], 
 
 
 def _is_there(metric: MetricConfig, side: Scored) -> bool:
-    """Whether the rows hold what a score needs: a column of its own, or for a classification the probabilities."""
-    return side.problem.kind == "classification" or metric.column in side.rows[0]
+    """Whether the rows hold what a score needs: a column of its own, or the answers that it is computed from."""
+    return side.problem.kind not in ("segmentation", "restoration") or metric.column in side.rows[0]
 
 
 def _keyed(side: Scored) -> Mapping[tuple[str, str], Row]:

@@ -69,17 +69,25 @@ def _classification(summary: Mapping[str, Any]) -> list[str]:
 
 def _outputs(summary: Mapping[str, Any]) -> list[str]:
     """A line for each finding or number, with all its scores, and one for the mean of several."""
-    entries = summary["classes"]
+    level = summary.get("patient_level")
+    by_case = _by_output(summary["classes"], summary["overall"], in_unit=summary["task"] == "regression")
+    if level is None:
+        return by_case
+    notes = [f"note: by patient: {note}" for note in level["notes"] if note not in summary["notes"]]
+    lines = _by_output(level["classes"], level["overall"], in_unit=summary["task"] == "regression")
+    return [*by_case, "", f"by patient ({level['aggregate']['kind']} of the cases):", *lines, *notes]
+
+
+def _by_output(entries: Mapping[str, Any], overall: Mapping[str, Any], *, in_unit: bool) -> list[str]:
     counted = [key for key in ("cases", "present") if key in next(iter(entries.values()))]
     names = list(next(iter(entries.values()))["scores"])
-    in_unit = summary["task"] == "regression"
     grid = [["", *counted, *names]]
     for name, entry in entries.items():
         unit = f" ({entry['unit']})" if entry.get("unit") else ""
         shown = [_shown(entry["scores"][score], in_unit) for score in names]
         grid.append([f"{name}{unit}", *(str(entry[key]) for key in counted), *shown])
     if len(entries) > 1:
-        means = [_shown(summary["overall"][score], in_unit) for score in names]
+        means = [_shown(overall[score], in_unit) for score in names]
         grid.append(["mean", *[""] * len(counted), *means])
     return aligned(grid, numeric=range(1, 1 + len(counted)))
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from hilum.errors import ConfigError
 from hilum.exporting.bundle_config import inference_config
-from hilum.exporting.network import write_torchscript
-from hilum.exporting.parity import CaseParity, compare_classes, compare_labels, run_alone
+from hilum.exporting.network import output_name, write_torchscript
+from hilum.exporting.parity import CaseParity, compare_answers, compare_labels, run_alone
 from hilum.formats.nifti import write_volume
 from hilum.formats.reading import stem
 
@@ -37,6 +37,8 @@ SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/downlo
 def refuse_unsuited(predictor: Predictor, frames: Frames) -> None:
     """Raise ConfigError naming everything about a predictor that a bundle has no equal for."""
     faults = []
+    if predictor.problem.kind == "restoration":
+        faults.append("a restoration: MONAI has no step that leads intensities back to those of the image")
     if predictor.may_lack_channels:
         faults.append("data.missing: MONAI's transforms know no image that lacks channels")
     if len(frames) > 1 and frames[0] is None:
@@ -75,9 +77,9 @@ def prove_bundle(predictor: Predictor, cases: Sequence[Case], *, folder: Path, s
     found = []
     for number, case in enumerate(cases):
         image = predictor.read(case.images)
-        if predictor.problem.kind == "classification":
+        if not predictor.problem.dense:
             theirs = json.loads((output / f"{number}.json").read_text(encoding="utf-8"))
-            found.append(compare_classes(case.id, image, theirs, predictor=predictor))
+            found.append(compare_answers(case.id, image, theirs, predictor=predictor))
         else:
             found.append(compare_labels(case.id, image, output / f"{number}.nii.gz", predictor=predictor))
     return found
@@ -112,12 +114,12 @@ def _metadata(predictor: Predictor, source: dict[str, Any]) -> dict[str, Any]:
         "channel_def": {str(index): name for index, name in enumerate(problem.channels)},
     }
     answer = {
-        "type": "probabilities",
+        "type": output_name(problem),
         "format": problem.kind,
         "num_channels": problem.num_outputs,
         "spatial_shape": size if problem.kind == "segmentation" else [],
         "dtype": "float32",
-        "value_range": [0, 1],
+        "value_range": [] if problem.continuous else [0, 1],
         "is_patch_data": predictor.window is not None,
         "channel_def": {str(index): name for index, name in enumerate(problem.classes)},
     }
@@ -130,7 +132,7 @@ def _metadata(predictor: Predictor, source: dict[str, Any]) -> dict[str, Any]:
         "numpy_version": version("numpy"),
         "required_packages_version": {"nibabel": version("nibabel")},
         "name": source["run"],
-        "task": f"{problem.kind} into {', '.join(problem.classes)}",
+        "task": f"{problem.kind}: {', '.join(problem.classes)}",
         "description": f"A network trained and exported by hilum; weights {source['weights_sha256']}",
         "authors": "",
         "copyright": "",
@@ -140,16 +142,17 @@ def _metadata(predictor: Predictor, source: dict[str, Any]) -> dict[str, Any]:
 
 
 def _readme(predictor: Predictor, source: dict[str, Any]) -> str:
-    what = "label maps" if predictor.problem.kind == "segmentation" else "JSON files with the probability of each class"
+    numbers = "each number" if predictor.problem.continuous else "the probability of each class"
+    what = "label maps" if predictor.problem.kind == "segmentation" else f"JSON files with {numbers}"
     return f"""\
 # {source["run"]}
 
-A {predictor.problem.kind} into {", ".join(predictor.problem.classes)}, trained and exported by hilum {source["hilum"]}.
+A {predictor.problem.kind} ({", ".join(predictor.problem.classes)}), trained and exported by hilum {source["hilum"]}.
 
     python -m monai.bundle run --config_file configs/inference.json --dataset_dir IMAGES --output_dir RESULTS
 
 from this folder (it needs the packages monai, nibabel and fire) turns a folder of NIfTI files, one a case, into
-{what}. `models/model.ts` is TorchScript: images (B, C, *spatial) to probabilities.
+{what}. `models/model.ts` is TorchScript: images (B, C, *spatial) to {output_name(predictor.problem)}.
 
 MONAI's transforms are near to hilum's and not the same: how well the two agree on some cases, measured when this bundle
 was written, stands in `parity.json`.

@@ -75,6 +75,7 @@ def describe(predictor: Predictor, *, frames: Sequence[int | None], source: dict
         "classes": list(problem.classes),
         "class_values": [list(group) for group in problem.values],
         "exclusive": problem.exclusive,
+        **({"units": list(problem.units)} if problem.kind == "regression" else {}),
         **(_decoding(problem) if problem.kind == "segmentation" else {}),
         "postprocess": [describe_postprocess(step, problem) for step in predictor.postprocess],
     }

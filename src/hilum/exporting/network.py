@@ -1,4 +1,4 @@
-"""A trained network as a file: ONNX or TorchScript, with softmax or sigmoid as its last layer."""
+"""A trained network as a file: ONNX or TorchScript, with softmax, sigmoid or the unit of numbers as its last layer."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ if TYPE_CHECKING:
 OPSETS = range(15, 21)
 """Versions of ONNX operators that torch's exporter writes from traces, and that its files were tested at."""
 DEFAULT_OPSET = 17
-INPUT, OUTPUT = "images", "probabilities"
+INPUT = "images"
 UNBOUND_SIZE = 64
 """Side of the image that a network without window and fixed size is traced on."""
 FURTHER, ALIKE = 8, 1e-3
 """By how much larger an image is on which a trace is tried, at least, and how near to torch's its probabilities are."""
 
 
+def output_name(problem: Problem) -> str:
+    """What the output of the file is called: probabilities, or answers where they are numbers or an image."""
+    return "answers" if problem.continuous else "probabilities"
+
+
 class Answering(nn.Module):
-    """Probabilities for images (B, C, *spatial): softmax or sigmoid included, and the mean over mirrored views.
+    """Answers to images (B, C, *spatial): softmax, sigmoid or units included, and the mean over mirrored views.
 
     Each of `flips` is a set of spatial axes, as for `Predictor`.
     """
@@ -41,21 +46,21 @@ class Answering(nn.Module):
         self.views = [[axis + 2 for axis in axes] for axes in flips]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Probabilities (B, num_outputs, *spatial) of a segmentation, (B, num_outputs) of a classification."""
-        total: Tensor = self.problem.probabilities(self.network(images))
+        """Answers (B, num_outputs, *spatial) for every voxel, or (B, num_outputs) for the whole image."""
+        total: Tensor = self.problem.answers(self.network(images))
         for axes in self.views:
-            seen: Tensor = self.problem.probabilities(self.network(images.flip(axes)))
-            total = total + (seen.flip(axes) if self.problem.kind == "segmentation" else seen)
+            seen: Tensor = self.problem.answers(self.network(images.flip(axes)))
+            total = total + (seen.flip(axes) if self.problem.dense else seen)
         return total / (1 + len(self.views))
 
 
 def write_onnx(predictor: Predictor, file: Path, *, opset: int = DEFAULT_OPSET) -> tuple[int, ...] | None:
     """Write the network of a predictor as an ONNX file of the version `opset`, and check it.
 
-    Input `images` (B, C, *spatial), output `probabilities`, both float32. The batch may have any size; so may the axes
-    of the image, unless the network takes one size only, or its trace answers at one size only: some layers have no
-    other form in ONNX, and some networks reckon with sizes in Python. Gives that size, or None. Raises CheckpointError
-    where a layer cannot be written at all.
+    Input `images` (B, C, *spatial), output named by `output_name`, both float32. The batch may have any size; so may
+    the axes of the image, unless the network takes one size only, or its trace answers at one size only: some layers
+    have no other form in ONNX, and some networks reckon with sizes in Python. Gives that size, or None. Raises
+    CheckpointError where a layer cannot be written at all.
     """
     import onnx
 
@@ -103,7 +108,7 @@ def _answers_at_another_size(predictor: Predictor, file: Path) -> bool:
     options.log_severity_level = 4  # a refusal is an answer here
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        (answer,) = session.run([OUTPUT], {INPUT: images.numpy()})
+        (answer,) = session.run(None, {INPUT: images.numpy()})
     except Exception:  # onnxruntime has no common class of errors
         return False
     return answer.shape == tuple(expected.shape) and bool((torch.from_numpy(answer) - expected).abs().max() < ALIKE)
@@ -113,15 +118,15 @@ def _write_traced(predictor: Predictor, file: Path, *, opset: int, any_size: boo
     """Write what torch's exporter makes of a trace; the other exporter binds sizes wherever two features are joined."""
     axes = {axis + 2: f"axis_{axis}" for axis in range(predictor.problem.dims)} if any_size else {}
     names = {0: "batch", **axes}
-    model = Answering(predictor.model, predictor.problem).eval()
+    model, output = Answering(predictor.model, predictor.problem).eval(), output_name(predictor.problem)
     with _tracing(predictor):
         torch.onnx.export(
             model,
             (_example(predictor),),
             str(file),
             input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_axes={INPUT: names, OUTPUT: names if predictor.problem.kind == "segmentation" else {0: "batch"}},
+            output_names=[output],
+            dynamic_axes={INPUT: names, output: names if predictor.problem.dense else {0: "batch"}},
             opset_version=opset,
             dynamo=False,
         )

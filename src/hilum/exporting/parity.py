@@ -16,7 +16,9 @@ import numpy as np
 
 from hilum.case import ImageRef
 from hilum.errors import HilumError, number_of
+from hilum.evaluation.rows import LIKELY
 from hilum.formats.reading import read_mask
+from hilum.inference.restoring import restored
 from hilum.volume import Volume, resample
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ LARGEST_DIFFERENCE = 1e-3
 """Most by which a probability may differ; float32 sums in another order differ by about 1e-5."""
 LEAST_AGREEMENT = 0.999
 """Least share of a case's voxels with the same label."""
+UNDECIDED = {"numbers": "in standard deviations", "image": "as a share of the input's range"}
+"""Answers about which nothing is decided, and what their differences are measured in."""
 SHOWN_LINES = 4
 """How much of what a failing program said is shown."""
 
@@ -47,20 +51,26 @@ class CaseParity:
 
     case: str
     same: float
-    """Share of voxels with the same label; of a classification 1 where the class is the same, else 0."""
+    """Share of voxels or findings that are decided alike; of a classification 1 where the class is the same, else 0.
+    Always 1 of numbers and images, about which nothing is decided."""
     difference: float | None = None
-    """Largest difference of a probability, anywhere and of any class; None where labels alone are compared."""
+    """Largest difference of a probability, anywhere and of any class; None where labels alone are compared. Of numbers
+    in standard deviations of the training part, of images in shares of the range of the input."""
     lowest_dice: float | None = None
-    """Dice of the two answers for the structure in which it is lowest; None for a classification."""
+    """Dice of the two answers for the structure in which it is lowest; None where there are no structures."""
+    of: str = ""
+    """What is compared, where it is no map of labels: a class, findings, numbers or an image."""
 
     @property
     def line(self) -> str:
         """The comparison on one line."""
-        parts = [f"same {'class' if self.lowest_dice is None else 'labels'} {self.same:.4%}"]
+        decided = self.of not in UNDECIDED
+        parts = [f"same {self.of or 'labels'} {self.same:.4%}"] if decided else []
         if self.lowest_dice is not None:
             parts.append(f"lowest Dice {self.lowest_dice:.5f}")
         if self.difference is not None:
-            parts.append(f"largest difference of a probability {self.difference:.1e}")
+            what = "of a probability" if decided else UNDECIDED[self.of]
+            parts.append(f"largest difference {what} {self.difference:.1e}")
         return f"{self.case}: {', '.join(parts)}"
 
 
@@ -83,11 +93,31 @@ def compare_labels(
     )
 
 
-def compare_classes(case: str, image: Volume, theirs: dict[str, float], *, predictor: Predictor) -> CaseParity:
-    """The probabilities of each class that another program found in an image, by name, against hilum's."""
-    ours = dict(zip(predictor.problem.classes, predictor.classify(image).tolist(), strict=True))
-    same = max(ours, key=ours.__getitem__) == max(theirs, key=theirs.__getitem__)
-    return CaseParity(case, same=float(same), difference=max(abs(ours[name] - theirs[name]) for name in ours))
+def compare_answers(case: str, image: Volume, theirs: dict[str, float], *, predictor: Predictor) -> CaseParity:
+    """What another program found of a whole image (classes, findings, numbers), by name, against hilum's answer."""
+    problem = predictor.problem
+    ours = dict(zip(problem.classes, predictor.classify(image).tolist(), strict=True))
+    scales = {name: std for name, (_, std) in zip(problem.classes, problem.scales, strict=False)}
+    difference = max(abs(ours[name] - theirs[name]) / scales.get(name, 1.0) for name in ours)
+    if problem.continuous:
+        return CaseParity(case, same=1.0, difference=difference, of="numbers")
+    if not problem.exclusive:
+        same = float(np.mean([(ours[name] > LIKELY) == (theirs[name] > LIKELY) for name in ours]))
+        return CaseParity(case, same=same, difference=difference, of="findings")
+    alike = max(ours, key=ours.__getitem__) == max(theirs, key=theirs.__getitem__)
+    return CaseParity(case, same=float(alike), difference=difference, of="class")
+
+
+def compare_images(case: str, image: Volume, written: Path, *, predictor: Predictor) -> CaseParity:
+    """A restored image that another program wrote against hilum's."""
+    found: Any = nib.load(written)
+    ours = restored(predictor, image).tensor.numpy()
+    theirs = np.asarray(found.dataobj, dtype=np.float32)
+    theirs = np.moveaxis(theirs.reshape(*image.grid.shape, -1), -1, 0)
+    if ours.shape != theirs.shape:
+        raise ParityError(f"{case}: the exported network wrote an image of {theirs.shape}, hilum one of {ours.shape}")
+    width = float(image.tensor.max() - image.tensor.min()) or 1.0
+    return CaseParity(case, same=1.0, difference=float(np.abs(ours - theirs).max()) / width, of="image")
 
 
 def judge(found: Sequence[CaseParity], *, least: float | None, largest: float | None) -> dict[str, Any]:

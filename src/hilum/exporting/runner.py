@@ -1,7 +1,8 @@
 """Runs a network that hilum exported on NIfTI images; needs numpy, nibabel, onnxruntime and the files beside it.
 
 An image is a file, a folder of files, or the files of one case joined by commas, empty where a channel is missing.
-The output folder gets a label map of each image, on its own grid, or the probability of each class in a JSON file.
+The output folder gets a label map of each image, or the restored image, on its own grid; or a JSON file with the
+probability of each class or finding, or with the numbers that were asked for.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import numpy as np
 import onnxruntime
 
 MILLIMETRES = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
+DENSE = ("segmentation", "restoration")  # tasks with an answer for every voxel
 SAME_VOXELS = 1e-3  # grids that drift apart by less are one: headers hold float32
 
 
@@ -86,24 +88,29 @@ def regridded(values, affine, step):
     return sampled(values, affine, target, shape=shape, antialias=step["antialias"]), target
 
 
-def rescaled(channel, step, number):
-    """The values of channel `number` after a step that changes them."""
+def scaling(channel, step, number):
+    """What a step does to channel `number`: its limits, what it takes away, and what it divides by (0: all is 0)."""
     if step["kind"] in ("window", "percentiles"):
         ends = (step["low"], step["high"])
         low, high = np.percentile(channel, ends).tolist() if step["kind"] == "percentiles" else ends
-        return ((channel - low) / (high - low)).clip(0, 1) if high > low else channel * 0
+        return low, high, low, max(high - low, 0.0)
     if step["kind"] == "dataset_zscore":
-        found = step["fitted"][number]
-        return (channel.clip(found["low"], found["high"]) - found["mean"]) / found["std"]
+        return tuple(step["fitted"][number][name] for name in ("low", "high", "mean", "std"))
     kept = channel[channel != 0] if step["nonzero"] else channel
     mean, std = (float(kept.mean(dtype=float)), float(kept.std(dtype=float))) if kept.size else (0.0, 0.0)
-    scaled = (channel - mean) / std if std > 1e-6 * np.abs(kept).max(initial=0) else channel * 0
-    return np.where(channel != 0, scaled, channel) if step["nonzero"] and std else scaled
+    return -math.inf, math.inf, mean, std if std > 1e-6 * np.abs(kept).max(initial=0) else 0.0
+
+
+def rescaled(channel, step, number):
+    """The values of channel `number` after a step that changes them."""
+    low, high, shift, scale = scaling(channel, step, number)
+    scaled = (channel.clip(low, high) - shift) / scale if scale else channel * 0
+    return np.where(channel != 0, scaled, channel) if step.get("nonzero") else scaled
 
 
 def predicted(network, stack, spec):
-    """Probabilities (N, O, *spatial) of images (N, C, *spatial) of a segmentation; (N, O) of a classification."""
-    sizes, dims, settings, whole = stack.shape[2:], stack.ndim - 2, spec["windows"], spec["task"] == "classification"
+    """Answers (N, O, *spatial) to images (N, C, *spatial) for every voxel; (N, O) where one is for the whole image."""
+    sizes, dims, settings, whole = stack.shape[2:], stack.ndim - 2, spec["windows"], spec["task"] not in DENSE
     window = settings["size"] or [-(-size // settings["multiple"]) * settings["multiple"] for size in sizes]
     pads = [(max(side - size, 0) // 2, -(-max(side - size, 0) // 2)) for size, side in zip(sizes, window)]
     padded = np.pad(stack, [(0, 0), (0, 0), *pads], constant_values=settings["padding"])
@@ -128,19 +135,26 @@ def predicted(network, stack, spec):
 
 
 def solved(names, network, spec):
-    """The probabilities of a case on its own grid (O, I, J, K), or (O,) of a classification; and its first file."""
+    """The answer to a case on its own grid (O, I, J, K), or (O,) for the whole image; and its first file."""
     image, affine, first = read(names, spec)
-    shape, grid = image.shape[1:], affine
+    given, shape, grid, back = image, image.shape[1:], affine, [(1.0, 0.0)] * len(image)
     for step in spec["prepare"]:
         if step["kind"] in ("canonical", "spacing", "resize", "crop_foreground"):
             image, grid = regridded(image, grid, step)
         else:
+            if spec["task"] == "restoration":  # how the values after the step lead back to those of the file
+                ways = [scaling(channel, step, number)[2:] for number, channel in enumerate(image)]
+                back = [(f * (scale or 1.0), o + f * shift) for (f, o), (shift, scale) in zip(back, ways)]
             image = np.stack([c if np.isnan(c[0, 0, 0]) else rescaled(c, step, n) for n, c in enumerate(image)])
     axis = 1 + (spec["slice_axis"] or 0)
     found = predicted(network, image[None] if spec["dims"] == 3 else np.moveaxis(image, axis, 0), spec)
-    if spec["task"] == "classification":
+    if spec["task"] not in DENSE:
         return found.mean(0), first
     found = found[0] if spec["dims"] == 3 else np.moveaxis(found, 0, axis)
+    if spec["task"] == "restoration":
+        found = np.stack([channel * np.float32(f) + np.float32(o) for channel, (f, o) in zip(found, back)])
+        found = sampled(found, grid, affine, shape=shape, antialias=True, outside=np.nan)
+        return np.where(np.isnan(found), given, found).astype(np.float32), first
     background = np.float32([spec["exclusive"], *[0] * (len(found) - 1)]).reshape(-1, 1, 1, 1)
     return sampled(found, grid, affine, shape=shape, outside=background), first
 
@@ -149,7 +163,7 @@ def write(values, file, first):
     """Write values (I, J, K, ...) with the geometry of the first file, so that they appear whole or not at all."""
     header, part = first.header.copy(), file.with_name(f".part-{file.name}")
     header.set_data_dtype(values.dtype)
-    header["intent_code"], header["cal_min"], header["cal_max"] = 1002 if values.ndim == 3 else 0, 0, 0
+    header["intent_code"], header["cal_min"], header["cal_max"] = 1002 if values.dtype.kind in "iu" else 0, 0, 0
     nib.save(type(first)(values.reshape(first.shape[:3] + values.shape[3:]), None, header), part)
     part.replace(file)
 
@@ -183,8 +197,12 @@ def main():
     for case, names in zip(titles, cases):
         try:
             found, first = solved(names, network, spec)
-            if spec["task"] == "classification":
+            if spec["task"] not in DENSE:
                 (options.output / f"{case}.json").write_text(json.dumps(dict(zip(spec["classes"], found.tolist()))))
+                continue
+            if spec["task"] == "restoration":
+                image = np.moveaxis(found, 0, -1)
+                write(image[..., 0] if len(found) == 1 else image, options.output / f"{case}.nii.gz", first)
                 continue
             write(labelled(found, first, spec), options.output / f"{case}.nii.gz", first)
             if options.probabilities:

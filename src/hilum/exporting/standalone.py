@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hilum.exporting.description import describe
 from hilum.exporting.network import write_onnx
-from hilum.exporting.parity import CaseParity, compare_classes, compare_labels, run_alone
+from hilum.exporting.parity import CaseParity, compare_answers, compare_images, compare_labels, run_alone
 from hilum.formats.reading import stem
 
 if TYPE_CHECKING:
@@ -44,9 +44,12 @@ def prove_standalone(predictor: Predictor, cases: Sequence[Case], *, folder: Pat
         output = scratch / str(number)
         run_alone([folder.resolve() / RUNNER, "--probabilities", argument(case), output.resolve()], folder=scratch)
         name = stem(case.files[0].path)
-        if predictor.problem.kind == "classification":
+        if not predictor.problem.dense:
             theirs = json.loads((output / f"{name}.json").read_text(encoding="utf-8"))
-            found.append(compare_classes(case.id, image, theirs, predictor=predictor))
+            found.append(compare_answers(case.id, image, theirs, predictor=predictor))
+            continue
+        if predictor.problem.kind == "restoration":
+            found.append(compare_images(case.id, image, output / f"{name}.nii.gz", predictor=predictor))
             continue
         written, probabilities = output / f"{name}.nii.gz", output / f"{name}_probabilities.nii.gz"
         found.append(compare_labels(case.id, image, written, predictor=predictor, probabilities=probabilities))

@@ -36,10 +36,10 @@ def grad_cam(model: nn.Module, image: Tensor, target: int, *, layer: str) -> Ten
     return resized[0, 0]
 
 
-def map_layer(model: nn.Module, image: Tensor, wanted: str | None = None) -> str:
+def map_layer(model: nn.Module, image: Tensor, wanted: str | None = None) -> str | None:
     """The layer that Grad-CAM looks at: `wanted`, or the last stage that gives maps of more than one voxel.
 
-    Raises ConfigError for a network without such a stage, and for a wanted layer that gives no maps.
+    None for a network without such a stage. Raises ConfigError for a wanted layer that gives no maps.
     """
     if wanted is not None:
         names = [name for name, _ in model.named_modules() if name]
@@ -52,7 +52,6 @@ def map_layer(model: nn.Module, image: Tensor, wanted: str | None = None) -> str
     with torch.no_grad(), outputs_of(model.eval(), candidates) as seen:
         model(image)
     maps = [name for name, output in seen.items() if output.ndim == image.ndim and math.prod(output.shape[2:]) > 1]
-    if not maps:
-        which = "no stage of the network gives" if wanted is None else f"--layer: '{wanted}' gives no"
-        raise ConfigError(f"{which} feature maps of more than one voxel, which Grad-CAM needs")
-    return maps[-1]
+    if not maps and wanted is not None:
+        raise ConfigError(f"--layer: '{wanted}' gives no feature maps of more than one voxel, which Grad-CAM needs")
+    return maps[-1] if maps else None

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hilum.errors import number_of
-from hilum.evaluation.decision import decided
+from hilum.evaluation.decision import FindingPoints, settled
+from hilum.evaluation.patient_answers import patient_answers
 from hilum.evaluation.patients import patient_rows
 from hilum.evaluation.reliability import reliability_of_rows
 from hilum.evaluation.rows import Row
@@ -26,15 +27,19 @@ def decided_rows(rows: Sequence[Row], restored: Restored) -> list[Row]:
     point = restored.decision.of_cases
     if point is None:
         return list(rows)
-    return [decided(row, point, restored.problem.classes) for row in rows]
+    return [settled(row, point, restored.problem) for row in rows]
 
 
 def patients_of(rows: Sequence[Mapping[str, Any]], restored: Restored) -> list[dict[str, Any]]:
     """A row a patient from rows of cases, true classes or not; none where the experiment does not ask for patients."""
     decide = restored.experiment.decide
-    if decide.patient is None or restored.problem.kind != "classification":
+    problem, point = restored.problem, restored.decision.of_patients
+    if decide.patient is None:
         return []
-    return patient_rows(rows, restored.problem, decide=decide, point=restored.decision.of_patients)
+    if problem.kind != "classification":
+        return patient_answers(rows, problem, decide=decide, point=point)
+    assert not isinstance(point, FindingPoints)
+    return patient_rows(rows, problem, decide=decide, point=point)
 
 
 def with_decisions(
@@ -42,16 +47,17 @@ def with_decisions(
 ) -> dict[str, Any]:
     """The summary of a part with what was chosen on validation, the numbers of its reliability and the patient level.
 
-    Writes patients.csv and the reliability diagram of a classification into the run. Raises DataError where the true
-    classes of a patient's cases do not agree.
+    Writes patients.csv, and the reliability diagram of a classification, into the run. Raises DataError where the
+    truths of a patient's cases do not agree.
     """
     told, decide = dict(summary), restored.experiment.decide
     if restored.decision.facts:
         told["chosen_on_validation"] = dict(restored.decision.facts)
-    if restored.problem.kind != "classification":
+    if restored.problem.dense:
         return told
-    told["reliability"] = reliability_of_rows(rows, restored.problem)
-    reliability_diagram({part: told["reliability"]}, run.folder / f"reliability_{part}.png")
+    if restored.problem.kind == "classification":
+        told["reliability"] = reliability_of_rows(rows, restored.problem)
+        reliability_diagram({part: told["reliability"]}, run.folder / f"reliability_{part}.png")
     if decide.patient is None and told["patients"] < told["cases"]:
         many = f"{number_of(told['cases'], 'case')} of {number_of(told['patients'], 'patient')}"
         told["notes"] = [*told["notes"], f"{many}, each case counts; decide.patient scores patients as well"]
@@ -71,4 +77,4 @@ def _level(rows: Sequence[Row], restored: Restored) -> dict[str, Any]:
         metrics=restored.experiment.metrics,
         bootstrap=restored.experiment.evaluate.bootstrap,
     )
-    return {key: summary[key] for key in PATIENT_LEVEL}
+    return {key: summary[key] for key in PATIENT_LEVEL if key in summary}

@@ -12,10 +12,11 @@ import torch
 
 from hilum.evaluation.calibration import calibration_scores, fit_temperature, why_unfitted
 from hilum.evaluation.decide_section import DecideConfig
-from hilum.evaluation.decision import OperatingPoint
+from hilum.evaluation.decision import FindingPoints, OperatingPoint, Points
+from hilum.evaluation.patient_answers import patient_answers
 from hilum.evaluation.patients import patient_rows
 from hilum.evaluation.reliability import reliability_of
-from hilum.evaluation.rows import PROBABILITY_PREFIX, CaseKey, Row, classification_row
+from hilum.evaluation.rows import PROBABILITY_PREFIX, TRUTH_PREFIX, CaseKey, Row, image_row
 from hilum.inference.predictor import Predictor
 from hilum.layers.temperature import LEAST_DOUBT, evidence, tempered
 from hilum.pipeline.deciding import told
@@ -33,14 +34,15 @@ Indices = npt.NDArray[np.int64]
 SAMPLED_VOXELS = 2**18
 """Voxels of a segmentation that a temperature is fitted to, divided among the cases."""
 IN_OUT = ("outside", "inside")
-"""The two classes of a region."""
+"""The two classes of a region or a finding."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """What the network says of one validation case: truth (N,) and probabilities (N, C), float32.
+    """What the network says of one validation case: truth (N,), IGNORE where unknown; probabilities (N, C), float32.
 
-    N is 1 for a class, or many voxels; regions are taken one by one, each as two classes.
+    N is 1 for a class, the number of findings, or many voxels; findings and regions are taken one by one, each as two
+    classes.
     """
 
     case_id: str
@@ -80,17 +82,19 @@ def calibrate(session: Session, *, say: Say) -> None:
 
 def chosen(outputs: Sequence[Output], problem: Problem, decide: DecideConfig) -> dict[str, Any]:
     """Temperature, scores before and after it, and operating points, as JSON."""
-    truth = np.concatenate([output.truth for output in outputs])
+    everything = np.concatenate([output.truth for output in outputs])
+    known = everything != IGNORE
+    truth = everything[known]
     raw = torch.from_numpy(np.concatenate([output.probabilities for output in outputs]))
     temperature, note = 1.0, ""
     if decide.calibrate:
-        logits = evidence(raw.double(), exclusive=True).numpy()
+        logits = evidence(raw.double(), exclusive=True).numpy()[known]
         fitted = fit_temperature(logits, truth)
         temperature, note = (1.0, why_unfitted(logits, truth)) if fitted is None else (fitted, "")
     states = {"raw": raw, "calibrated": raw if temperature == 1 else tempered(raw, temperature, exclusive=True)}
     names = problem.classes if problem.exclusive else IN_OUT
-    owners = [output.patient for output in outputs for _ in output.truth]
-    named = {name: state.double().numpy() for name, state in states.items()}
+    owners = [output.patient for output in outputs for true in output.truth if true != IGNORE]
+    named = {name: state.double().numpy()[known] for name, state in states.items()}
     if not decide.calibrate:
         named = {"raw": named["raw"]}
     return {
@@ -114,19 +118,35 @@ def _points(
     if not decide.operating_point.has_threshold:
         return {}
     keys = [CaseKey(output.case_id, output.patient, "val") for output in outputs]
+    each = np.split(probabilities, np.cumsum([len(output.truth) for output in outputs])[:-1])
+    if problem.kind == "classification":
+        answers = [(int(output.truth[0]), own[0]) for output, own in zip(outputs, each, strict=True)]
+    else:
+        answers = [(output.truth.astype(np.int8), own[:, 1]) for output, own in zip(outputs, each, strict=True)]
     rows: list[Row] = [
-        classification_row(key, int(output.truth[0]), probabilities=own, problem=problem)
-        for key, output, own in zip(keys, outputs, probabilities, strict=True)
+        image_row(key, truth, answers=own, problem=problem) for key, (truth, own) in zip(keys, answers, strict=True)
     ]
     levels: dict[str, Sequence[Row]] = {"case": rows}
     if decide.patient is not None:
-        levels["patient"] = patient_rows(rows, problem, decide=decide)
+        by_patient = patient_rows if problem.kind == "classification" else patient_answers
+        levels["patient"] = by_patient(rows, problem, decide=decide)
     return {level: _point(own, problem, decide).record for level, own in levels.items()}
 
 
-def _point(rows: Sequence[Row], problem: Problem, decide: DecideConfig) -> OperatingPoint:
-    positive = decide.positive_class(problem)
-    true = np.array([row["truth"] == positive for row in rows])
+def _point(rows: Sequence[Row], problem: Problem, decide: DecideConfig) -> Points:
+    if problem.kind == "classification":
+        positive = decide.positive_class(problem)
+        return _chosen(positive, np.array([row["truth"] == positive for row in rows]), rows=rows, decide=decide)
+    points = {}
+    for name in problem.classes:
+        known = [row for row in rows if row[f"{TRUTH_PREFIX}{name}"] is not None]
+        true = np.array([row[f"{TRUTH_PREFIX}{name}"] == 1 for row in known])
+        points[name] = _chosen(name, true, rows=known, decide=decide)
+    return FindingPoints(points)
+
+
+def _chosen(positive: str, true: npt.NDArray[np.bool_], *, rows: Sequence[Row], decide: DecideConfig) -> OperatingPoint:
+    """The operating point of a class or a finding, which is `true` (N,) of the rows or not."""
     share = np.array([row[f"{PROBABILITY_PREFIX}{positive}"] for row in rows], dtype=np.float64)
     rule = decide.operating_point
     return OperatingPoint(positive, rule.choose(true, share), rule.model_dump(mode="json"))
@@ -142,8 +162,8 @@ def _outputs(session: Session, predictor: Predictor) -> Iterator[Output]:
             session.validation.stop.check()
         prepared = dataset.prepared(index)
         volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
-        if isinstance(prepared.target, int):
-            truth, probabilities = np.array([prepared.target]), predictor.classify_prepared([volume]).numpy()
+        if not study.problem.dense:
+            truth, probabilities = of_image(prepared.target, predictor.classify_prepared([volume]).numpy())
         else:
             number = runtime.rank + index * runtime.world
             most = max(1, SAMPLED_VOXELS // len(cases))
@@ -153,6 +173,18 @@ def _outputs(session: Session, predictor: Predictor) -> Iterator[Output]:
                 np.asarray(prepared.target), predicted, exclusive=study.problem.exclusive, rng=rng, most=most
             )
         yield Output(case.id, case.patient, truth.astype(np.int64), probabilities)
+
+
+def of_image(
+    target: int | npt.NDArray[Any], answers: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.float32]]:
+    """Truth (N,) and probabilities (N, C) of one image from its label and the network's answer (1, C).
+
+    The findings of a multilabel task are taken one by one, each as two classes.
+    """
+    if isinstance(target, int):
+        return np.array([target]), answers
+    return target.astype(np.int64), _two_classes(answers[0])
 
 
 def sampled(
@@ -173,5 +205,10 @@ def sampled(
     drawn = known if len(known) <= most else known[rng.integers(0, len(known), most)]
     if exclusive:
         return flat[0, drawn], predicted[:, drawn].T
-    inside = predicted[:, drawn].ravel().clip(LEAST_DOUBT, 1 - LEAST_DOUBT)
-    return flat[:, drawn].ravel(), np.stack([1 - inside, inside], axis=1)
+    return flat[:, drawn].ravel(), _two_classes(predicted[:, drawn].ravel())
+
+
+def _two_classes(inside: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The probabilities (N, 2) of being outside and inside."""
+    inside = inside.clip(LEAST_DOUBT, 1 - LEAST_DOUBT)
+    return np.stack([1 - inside, inside], axis=1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hilum.errors import ConfigError
-from hilum.evaluation.decision import Decision, OperatingPoint
+from hilum.evaluation.decision import Decision, Points, points_from
 from hilum.experiment import Experiment
 from hilum.run import Run
 
@@ -27,7 +27,7 @@ def decision_of(run: Run, experiment: Experiment, weights_sha256: str) -> Decisi
         note = "not chosen for these weights, since the training has not ended with them"
         return Decision(notes=(f"calibration and operating point: {note}: raw probabilities, the most likely class",))
     _refuse_other_settings(run, kept["settings"], decide.model_dump(mode="json"))
-    points = {level: OperatingPoint.from_record(record) for level, record in kept["operating_points"].items()}
+    points = {level: points_from(record) for level, record in kept["operating_points"].items()}
     if not decide.operating_point.has_threshold:
         points = {}
     temperature = float(kept["temperature"]) if decide.calibrate else 1.0
@@ -62,10 +62,10 @@ def _of_temperature(kept: Mapping[str, Any]) -> list[str]:
     return [f"probabilities calibrated on the validation patients: temperature {kept['temperature']:.3f} ({gains})"]
 
 
-def _of_points(points: Mapping[str, OperatingPoint]) -> list[str]:
+def _of_points(points: Mapping[str, Points]) -> list[str]:
     """What is said of the operating points, of a case and of a patient."""
     said = []
-    for level, point in points.items():
+    for level, point in ((level, point) for level, several in points.items() for point in several.each):
         said.append(f"operating point of a {level}, chosen on the validation patients: {point.described}")
         at = point.threshold
         if not at.tp + at.fp or not at.fn + at.tn:
@@ -76,5 +76,5 @@ def _of_points(points: Mapping[str, OperatingPoint]) -> list[str]:
 
 def told(kept: Mapping[str, Any]) -> list[str]:
     """All that is said of a calibration, from its JSON."""
-    points = {level: OperatingPoint.from_record(record) for level, record in kept["operating_points"].items()}
+    points = {level: points_from(record) for level, record in kept["operating_points"].items()}
     return [*_of_temperature(kept), *_of_points(points)]

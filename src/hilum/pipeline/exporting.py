@@ -34,8 +34,6 @@ ADJUSTABLE = ("predict.", "decide.", "data.source.")
 
 
 AS_USUAL = ExportOptions()
-EXPORTED = ("classification", "segmentation")
-"""The kinds of task whose networks can be used without hilum."""
 
 
 def export(
@@ -59,11 +57,6 @@ def export(
     refuse_taken(target, overwrite=options.overwrite)
     run = open_run(Path(folder))
     restored = restore(run, options.overrides)
-    if restored.problem.kind not in EXPORTED:
-        raise ConfigError(
-            f"{run.folder}: received a {restored.problem.kind}, expected one of {', '.join(EXPORTED)}: networks of "
-            "other tasks cannot be exported yet; hilum predict uses them"
-        )
     predictor = _predictor(restored, to)
     for note in restored.notes:
         say(note)

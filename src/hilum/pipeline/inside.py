@@ -31,8 +31,10 @@ Say = Callable[[str], None]
 FOLDER = "inside"
 MOST_CASES = 4
 """Cases that are shown where none is named: the first one of each class, or the first one of a segmentation."""
+GRADCAM_TASKS = ("classification", "multilabel")
+"""Tasks that answer with classes or findings of a whole image, for each of which Grad-CAM has a map."""
 MOST_CLASSES = 6
-"""Classes whose maps are shown: the likeliest ones, and the true one."""
+"""Classes or findings whose maps are shown: the likeliest ones, and the true ones."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,16 @@ def look_inside(
     """The PNG files that were written, by default into RUN/inside; the run's TensorBoard shows them too.
 
     The filters of the first layer; and for each case what it is at every stage, histograms of activations and of the
-    gradients of its loss, and, of a classification, Grad-CAM for each class. A case is shown as training sees it: after
+    gradients of its loss, and Grad-CAM for each class or finding. A case is shown as training sees it: after
     preparation, one slice of it in a 2D network, one patch around a structure where there are patches. Raises
     SplitError for a case or a part that there is not, ConfigError for a layer that gives no maps, CheckpointError where
     the folder is no run.
     """
     run = open_run(Path(folder))
     restored = restore(run, overrides)
-    if look.layer is not None and restored.problem.kind != "classification":
-        raise ConfigError(f"--layer: Grad-CAM is for classification, the task is {restored.problem.kind}: remove it")
+    if look.layer is not None and restored.problem.kind not in GRADCAM_TASKS:
+        tasks = " and ".join(GRADCAM_TASKS)
+        raise ConfigError(f"--layer: Grad-CAM is for {tasks}, the task is {restored.problem.kind}: remove it")
     cohort = restored.experiment.data.source.cohort(restored.problem.kind)
     chosen = _chosen(run, cohort, look, restored)
     out = Path(output) if output is not None else run.folder / FOLDER
@@ -91,17 +94,18 @@ def _files(restored: Restored, cases: Sequence[Case], out: Path, *, layer: str |
         filters_picture(filters, out / "filters.png", layer=name, channels=restored.problem.channels)
         yield out / "filters.png"
     for case in cases:
-        yield from _of_case(restored, case, out, layer=layer)
+        yield from _of_case(restored, case, out)
+        if restored.problem.kind in GRADCAM_TASKS:
+            yield from _where(restored, case, out, layer=layer, say=say)
 
 
-def _of_case(restored: Restored, case: Case, out: Path, *, layer: str | None) -> Iterator[Path]:
-    """The pictures of one case."""
+def _of_case(restored: Restored, case: Case, out: Path) -> Iterator[Path]:
+    """The pictures of one case that every task has."""
     problem, experiment, model = restored.problem, restored.experiment, restored.model
     image, target = _sample(restored, case)
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", case.id)
-    shown = _shown(image)
+    stem, shown = _stem(case), _shown(image)
     with torch.no_grad(), outputs_of(model, stage_modules(model)) as seen:
-        probabilities = problem.probabilities(model(image))[0]
+        model(image)
     stages = {stage: output[0].float().numpy() for stage, output in seen.items() if output.ndim == image.ndim}
     if stages:
         maps_picture(shown, stages, out / f"maps_{stem}.png", title=f"Case {case.id}: what each stage gives")
@@ -114,12 +118,28 @@ def _of_case(restored: Restored, case: Case, out: Path, *, layer: str | None) ->
             file = out / f"{kind}_{stem}.png"
             histograms_picture(own, file, title=f"Case {case.id}: {told}", sizes_only=kind == "gradients")
             yield file
-    if problem.kind == "classification":
-        used = map_layer(model, image, layer)
-        heats = _heats(restored, image, probabilities, truth=int(target), layer=used)
-        file = out / f"gradcam_{stem}.png"
-        gradcam_picture(shown, heats, file, title=f"Case {case.id}: Grad-CAM at {used}")
-        yield file
+
+
+def _where(restored: Restored, case: Case, out: Path, *, layer: str | None, say: Say) -> Iterator[Path]:
+    """Grad-CAM of one case; a note where no layer was named and the network has none that gives maps."""
+    image, target = _sample(restored, case)
+    used = map_layer(restored.model, image, layer)
+    if used is None:
+        say("note: no stage of the network gives feature maps of more than one voxel: there is no Grad-CAM")
+        return
+    if restored.problem.kind == "classification":
+        truth = {int(target)}
+    else:
+        truth = set(torch.nonzero(target[0] == 1).flatten().tolist())
+    heats = _heats(restored, image, truth=truth, layer=used)
+    file = out / f"gradcam_{_stem(case)}.png"
+    gradcam_picture(_shown(image), heats, file, title=f"Case {case.id}: Grad-CAM at {used}")
+    yield file
+
+
+def _stem(case: Case) -> str:
+    """The id as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", case.id)
 
 
 def _has_kernels(layer: nn.Module) -> bool:
@@ -127,16 +147,18 @@ def _has_kernels(layer: nn.Module) -> bool:
     return any(parameter.ndim > 1 for parameter in layer.parameters(recurse=False))
 
 
-def _heats(restored: Restored, image: Tensor, probabilities: Tensor, *, truth: int, layer: str) -> list[Heat]:
-    """The maps of the likeliest classes and of the true one, likeliest first."""
+def _heats(restored: Restored, image: Tensor, *, truth: set[int], layer: str) -> list[Heat]:
+    """The maps of the likeliest classes or findings and of the true ones, likeliest first."""
+    with torch.no_grad():
+        probabilities = restored.problem.probabilities(restored.model(image))[0]
     order = probabilities.argsort(descending=True).tolist()
-    chosen = [index for place, index in enumerate(order) if place < MOST_CLASSES or index == truth]
+    chosen = [index for place, index in enumerate(order) if place < MOST_CLASSES or index in truth]
     return [
         Heat(
             restored.problem.classes[index],
             float(probabilities[index]),
             grad_cam(restored.model, image, index, layer=layer).numpy(),
-            index == truth,
+            index in truth,
         )
         for index in chosen
     ]

@@ -41,7 +41,7 @@ def pool(folder: Path, folds: Folds, part: str, *, experiment: Experiment, notes
     summary = summarise(distinct, problem, metrics=metrics, notes=said, bootstrap=bootstrap)
     columns = group_columns(rows)
     summary = with_groups(summary, distinct, problem, columns=columns, metrics=metrics, bootstrap=bootstrap)
-    if experiment.decide.patient is not None and problem.kind == "classification":
+    if experiment.decide.patient is not None:
         settings = experiment.decide.patient.model_dump(mode="json")
         summary["patient_level"] = settings | _patients(folder, folds, part, experiment=experiment)
     summary["folds"] = _each(folds, part, experiment=experiment)
@@ -95,4 +95,4 @@ def _patients(folder: Path, folds: Folds, part: str, *, experiment: Experiment) 
     named = distinct_cases([{"case_id": row["patient_id"], **row} for row in rows])
     problem, bootstrap = experiment.provisional_problem(), experiment.evaluate.bootstrap
     summary = summarise(named, problem, metrics=experiment.metrics, bootstrap=bootstrap)
-    return {key: summary[key] for key in PATIENT_LEVEL}
+    return {key: summary[key] for key in PATIENT_LEVEL if key in summary}

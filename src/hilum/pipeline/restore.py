@@ -151,7 +151,7 @@ def make_predictor(
         slice_axis=experiment.data.slice_axis,
         may_lack_channels=experiment.data.missing is not None,
         fixed_size=problem.size if experiment.network.needs_size else None,
-        slice_pool=experiment.decide.slice_pool(problem) if problem.kind == "classification" else None,
+        slice_pool=experiment.decide.slice_pool(problem),
         device=runtime.device,
         autocast=runtime.autocast,
         memory_bytes=None if experiment.predict.memory_gb is None else round(experiment.predict.memory_gb * 2**30),

@@ -1,8 +1,8 @@
-"""Rows of the outputs of any tool: masks by file name, or classes by case id, matched with their truth."""
+"""Rows of the outputs of any tool: masks by file name, or classes, findings, numbers by case id, with their truth."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +11,20 @@ import numpy.typing as npt
 
 from hilum.case import ImageRef, natural_order
 from hilum.errors import DataError, Finding, nearest, number_of
-from hilum.evaluation.rows import PROBABILITY_PREFIX, CaseKey, Row, classification_row, segmentation_rows
+from hilum.evaluation.rows import (
+    PREDICTED_PREFIX,
+    PROBABILITY_PREFIX,
+    CaseKey,
+    Row,
+    image_row,
+    segmentation_rows,
+)
 from hilum.formats.base import described
 from hilum.formats.reading import is_image, read_mask, stem
 from hilum.metrics.base import CaseMetric, MetricConfig
 from hilum.problem import Problem
 from hilum.sources.tables import read_table
+from hilum.targets import Vector, encoded_label
 
 PREDICTED = "predicted"
 
@@ -56,18 +64,22 @@ def mask_rows(
 def table_rows(
     predictions: Path, labels: Path, *, problem: Problem, metrics: Sequence[MetricConfig], part: str
 ) -> Matched:
-    """Rows of a table with case_id and p_NAME for each class, and of one with case_id and label.
+    """Rows of a table with case_id and p_NAME for each class or finding (predicted_NAME for each number), and of a
+    table of true ones: case_id and label, or a column NAME for each finding or number.
 
-    `predicted` of the first is kept where it is there, `patient_id` of the second tells the patients. Raises DataError
-    for columns, cells and cases that do not fit.
+    `predicted` (of a finding predicted_NAME) of the first is kept where it is there, `patient_id` of the second tells
+    the patients. Raises DataError for columns, cells and cases that do not fit.
     """
-    del metrics  # scores of a classifier are made of the rows
-    columns = [f"{PROBABILITY_PREFIX}{name}" for name in problem.classes]
+    del metrics  # scores of whole images are made of the rows
+    prefix = PREDICTED_PREFIX if problem.continuous else PROBABILITY_PREFIX
+    columns = [f"{prefix}{name}" for name in problem.classes]
     said, true = read_table(predictions), read_table(labels)
     said.require(("case_id", *columns))
     said.require_cells(("case_id", *columns))
-    true.require(("case_id", "label"))
-    true.require_cells(("case_id", "label"))
+    one = problem.kind == "classification"
+    by_name = not one and "label" not in true.columns
+    true.require(("case_id", *(problem.classes if by_name else ("label",))))
+    true.require_cells(("case_id", "label") if one else ("case_id",))
     known = {row["case_id"]: row for row in true.rows}
     for table, rows in ((predictions, said.rows), (labels, true.rows)):
         if len({row["case_id"] for row in rows}) < len(rows):
@@ -76,14 +88,34 @@ def table_rows(
     found: list[Row] = []
     for row in said.rows:
         key = CaseKey(row["case_id"], known[row["case_id"]].get("patient_id") or row["case_id"], part)
-        truth = problem.encode_class(known[row["case_id"]]["label"])
-        made = classification_row(key, truth, probabilities=_numbers(row, columns, predictions), problem=problem)
-        decided = {PREDICTED: problem.classes[problem.encode_class(row[PREDICTED])]} if row.get(PREDICTED) else {}
-        found.append({**made, **decided})
+        truth = _truth(known[row["case_id"]], problem, by_name=by_name, file=labels)
+        made = image_row(key, truth, answers=_numbers(row, columns, predictions), problem=problem)
+        found.append({**made, **_decided(row, problem, predictions)})
     patients = {str(row["case_id"]): str(row["patient_id"]) for row in found}
     named = "patient_id" in true.columns
     unpredicted = [name for name in known if name not in patients]
     return Matched(tuple(found), tuple(unpredicted), patients if named else {})
+
+
+def _truth(row: Mapping[str, str], problem: Problem, *, by_name: bool, file: Path) -> int | Vector:
+    """The true class, findings or numbers of a row. Raises DataError with its case."""
+    label = tuple((name, row[name]) for name in problem.classes) if by_name else row["label"]
+    try:
+        return encoded_label(label, problem)
+    except DataError as error:
+        raise DataError(f"{file}: case {row['case_id']}: {error}") from error
+
+
+def _decided(row: Mapping[str, str], problem: Problem, file: Path) -> Row:
+    """The columns of decisions of another tool, where it made some."""
+    if problem.kind == "classification":
+        return {PREDICTED: problem.classes[problem.encode_class(row[PREDICTED])]} if row.get(PREDICTED) else {}
+    columns = [f"{PREDICTED_PREFIX}{name}" for name in problem.classes]
+    given = [column for column in columns if row.get(column)] if problem.kind == "multilabel" else []
+    wrong = [row[column] for column in given if row[column] not in ("0", "1")]
+    if wrong:
+        raise DataError(f"{file}: case {row['case_id']}: received '{wrong[0]}', expected 1 or 0 for each finding")
+    return {column: int(row[column]) for column in given}
 
 
 def _masks(folder: Path) -> dict[str, Path]:

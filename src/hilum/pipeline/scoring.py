@@ -34,7 +34,7 @@ PART = "predictions"
 MASK_METRICS = ("dice", "hd95", "nsd")
 CLASS_METRICS = ("auroc", "accuracy", "balanced_accuracy")
 """The scores where none are named."""
-SCORED = ("classification", "segmentation")
+SCORED = ("classification", "multilabel", "regression", "segmentation")
 """The kinds of task whose outputs of other tools are scored."""
 DESCRIPTION = "dataset.json"
 """What nnU-Net writes beside its predictions, and keeps beside its labels."""
@@ -42,7 +42,7 @@ DESCRIPTION = "dataset.json"
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is scored: masks in a folder, or probabilities in a table, against masks or a table of true classes.
+    """What is scored: masks in a folder, or answers in a table, against masks or a table of true ones.
 
     `patients` is a table of case_id and patient_id. `subset` allows labels without a prediction, which are left out.
     """
@@ -102,7 +102,7 @@ def score_predictions(
         raise ConfigError(f"{home.cases} exists already: replace it with --overwrite, or name another folder with -o")
     problem = problem_of(scoring)
     if problem.kind not in SCORED:
-        raise ConfigError(f"task: received {problem.kind}, expected {' or '.join(SCORED)} for outputs of other tools")
+        raise ConfigError(f"task: received {problem.kind}, expected {', '.join(SCORED)} for outputs of other tools")
     wrong = [metric.kind for metric in scoring.metrics if problem.kind not in metric.tasks]
     if wrong:
         raise ConfigError(f"metrics: {', '.join(wrong)}: not for {problem.kind}")
@@ -218,7 +218,8 @@ def _rows(outputs: Outputs, scoring: ScoringConfig, problem: Problem) -> tuple[l
             f"expected two folders of masks or two tables, received {outputs.predictions} and {outputs.labels}"
         )
     if outputs.predictions.is_dir() != (problem.kind == "segmentation"):
-        wanted = "a folder of masks" if problem.kind == "segmentation" else "a table with p_NAME for each class"
+        columns = "predicted_NAME for each number" if problem.continuous else "p_NAME for each class"
+        wanted = "a folder of masks" if problem.kind == "segmentation" else f"a table with {columns}"
         raise DataError(f"{outputs.predictions}: expected {wanted}, since the task is {problem.kind}")
     make = mask_rows if outputs.predictions.is_dir() else table_rows
     found = make(outputs.predictions, outputs.labels, problem=problem, metrics=scoring.metrics, part=PART)

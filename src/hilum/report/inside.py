@@ -114,7 +114,7 @@ def gradcam_picture(image: Array, heats: Sequence[Heat], out: Path, *, title: st
         for row, heat in zip(grid, heats, strict=True):
             for axes in row:
                 bare(axes)
-            truth = "\n(the truth)" if heat.is_truth else ""
+            truth = "\n(true)" if heat.is_truth else ""
             empty = "" if heat.values.any() else "\nnothing\nspeaks for it"
             label = f"{heat.name}\np = {heat.probability:.2f}{truth}{empty}"
             row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=7.5)

@@ -21,6 +21,10 @@ class AggregateConfig(Component, family="aggregates"):
         """The patient's probability of the positive class, from that of each case (N,)."""
         raise NotImplementedError
 
+    def of_findings(self, probabilities: Floats) -> Floats:
+        """The patient's probability of each finding (L,), from those of the cases (N, L), one by one."""
+        return np.array([self.of_positive(probability) for probability in probabilities.T])
+
     def combined(self, probabilities: Floats, positive: int) -> Floats:
         """The patient's probabilities (C,) from those of the cases (N, C); they add up to 1.
 

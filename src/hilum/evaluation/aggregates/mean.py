@@ -10,6 +10,10 @@ class MeanAggregate(AggregateConfig, kind="mean"):
 
     needs_positive: ClassVar[bool] = False
 
+    def of_positive(self, probability: Floats) -> float:
+        """The mean of (N,)."""
+        return float(probability.mean())
+
     def combined(self, probabilities: Floats, positive: int) -> Floats:
         """The mean (C,) of (N, C)."""
         del positive

@@ -16,7 +16,7 @@ from hilum.case import Case
 from hilum.data.hashes import file_sha256
 from hilum.data.modalities import MODALITIES, modalities
 from hilum.errors import DataError
-from hilum.evaluation.decision import OperatingPoint, decided
+from hilum.evaluation.decision import Points, settled
 from hilum.evaluation.rows import PROBABILITY_PREFIX, answer_cells
 from hilum.formats.images import image_suffix, write_image_like
 from hilum.formats.writing import mask_suffix, write_mask_like
@@ -105,7 +105,7 @@ class Work:
     predictor: Predictor | Ensemble
     output: OutputFolder
     setup: str
-    point: OperatingPoint | None = None
+    point: Points | None = None
     extras: Extras | None = None
     review: Review | None = None
     budget: Budget | None = None
@@ -213,10 +213,10 @@ class Work:
         """What is told of the whole image: findings, numbers, or the class that is decided on, with its threshold."""
         problem = self.predictor.problem
         if problem.kind != "classification":
-            cells = answer_cells(values.double().numpy(), problem)
+            cells = settled(answer_cells(values.double().numpy(), problem), self.point, problem)
             return {name: cell for name, cell in cells.items() if cell is not None}
         row = {f"{PROBABILITY_PREFIX}{name}": float(p) for name, p in zip(problem.classes, values, strict=True)}
-        return decided(row, self.point, problem.classes)
+        return settled(row, self.point, problem)
 
     def _sizes(self, answered: Answered) -> Row:
         """The size of each structure, in ml where the image has voxel sizes, and for review the parts of some."""

@@ -14,7 +14,7 @@ from hilum import __version__
 from hilum.case import Case
 from hilum.data.store import CODE, surroundings
 from hilum.errors import ConfigError
-from hilum.evaluation.decision import OperatingPoint
+from hilum.evaluation.decision import Points
 from hilum.hardware import usable_cores
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
@@ -59,7 +59,7 @@ class Networks:
         if any(one.decision.of_cases or one.decision.of_patients for one in self.restored):
             notes = (
                 *notes,
-                "operating points hold for the networks alone: of their mean, the most likely class is told",
+                "operating points hold for the networks alone: of their mean, what is most likely is told",
             )
         shares = ", ".join(
             f"{run.folder.name} {weight:.3g}" for run, weight in zip(self.runs, self.weights, strict=True)
@@ -67,7 +67,7 @@ class Networks:
         return (f"an ensemble of {len(self.runs)} networks: {shares}", *notes)
 
     @property
-    def of_cases(self) -> OperatingPoint | None:
+    def of_cases(self) -> Points | None:
         """What decides the class of a case; None: it is the most likely one, as always for an ensemble."""
         return self.first.decision.of_cases if len(self.runs) == 1 else None
 
@@ -216,6 +216,6 @@ def _member(run: Run, one: Restored) -> dict[str, Any]:
         "slices": one.experiment.decide.slices.model_dump(mode="json"),
         "temperature": one.decision.temperature,
         "scales": [list(scale) for scale in one.problem.scales],
-        "operating_point": None if point is None else {"positive": point.positive, "threshold": point.threshold.value},
+        "operating_point": None if point is None else point.told,
         "predict": one.experiment.predict.model_dump(mode="json", exclude=set(NOT_DECIDING)),
     }

@@ -21,7 +21,7 @@ def decisions(scored: Scored) -> list[Markup]:
     if chosen.get("temperature") not in (None, 1, 1.0):
         blocks.append(facts([("Temperature", _temperature(chosen))]))
     if points:
-        rows = [_row(level, point) for level, point in points.items()]
+        rows = [_row(level, one) for level, point in points.items() for one in _each(point)]
         head = ["decided about a", "class", "rule", "threshold", "sensitivity", "specificity", *COUNTS]
         blocks.append(table("Operating points, chosen on the validation patients", head, rows, text_columns=3))
     return blocks
@@ -34,6 +34,11 @@ def _temperature(chosen: Mapping[str, Any]) -> Markup:
     gains = [f"{name} {raw[name]:.4f} \u2192 {calibrated[name]:.4f}" for name in raw if name in calibrated]
     said = f" (on validation: {', '.join(gains)})" if gains else ""
     return element("span", number(float(chosen["temperature"]), 3), said)
+
+
+def _each(point: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The operating point itself, or those of all findings."""
+    return list(point["findings"].values()) if "findings" in point else [point]
 
 
 def _row(level: str, point: Mapping[str, Any]) -> list[Any]:

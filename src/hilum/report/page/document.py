@@ -56,10 +56,13 @@ def figures(found: Sequence[Section], pictures: CasePictures, names: Sequence[st
 
 
 def charts_section(scored: Scored) -> Section | None:
-    """What is drawn of the rows; tasks that ask several things of an image have their table only."""
+    """What is drawn of the rows; tasks that ask several things of an image have their tables only."""
     if scored.task == "classification":
         return classification_section(scored)
-    return segmentation_section(scored) if scored.task == "segmentation" else None
+    if scored.task == "segmentation":
+        return segmentation_section(scored)
+    chosen = decisions(scored)
+    return Section("curves", "Thresholds", chosen) if chosen else None
 
 
 def classification_section(scored: Scored) -> Section | None:

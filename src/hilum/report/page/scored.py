@@ -72,7 +72,7 @@ class Scored:
 
     @property
     def patient_level(self) -> Mapping[str, Any]:
-        """The scores of a classification by patient; empty where cases alone were scored."""
+        """The scores by patient; empty where cases alone were scored."""
         return dict(self.summary.get("patient_level") or {})
 
     @property
