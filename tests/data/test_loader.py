@@ -131,6 +131,26 @@ def test_closing_early_leaves_no_threads(batches: Batches) -> None:
     assert batch_threads() == []
 
 
+@pytest.mark.parametrize(("dims", "shape"), [(3, (6, 5, 4)), (2, (6, 5, 1))])
+def test_whole_cases_are_put_together_as_samples_are(
+    write_case: WriteCase, classification: Problem, tmp_path: Path, dims: int, shape: tuple[int, int, int]
+) -> None:
+    labels = ["healthy", "sick", "sick"]
+    cases = [write_case(f"case{k}", shape, seed=k, label=label) for k, label in enumerate(labels)]
+    sampling = Sampling(slice_axis=2 if dims == 2 else None)
+    store = Store(tmp_path / "cache", replace(classification, dims=dims), [])
+    dataset = Dataset(cases, store, sampling=sampling, seed=1)
+    (batch,) = Batches(dataset, batch_size=5, seed=1).epoch(0)
+    one_by_one = [dataset.sample(int(id_[-1]), epoch=0, index=index) for index, id_ in enumerate(batch.ids)]
+    assert dataset.together([0, 1]) is not None
+    assert equal([batch], [collate(one_by_one, epoch=0, indices=tuple(range(5)))])
+    assert batch.images.dtype == one_by_one[0].image.dtype
+    assert batch.images.shape == (5, 1, *shape[:dims])
+    other = Dataset([*cases, write_case("wide", (7, 5, shape[2]), label="sick")], store, sampling=sampling, seed=1)
+    with pytest.raises(DataError, match="wide is"):
+        list(Batches(other, batch_size=4, seed=1).epoch(0))
+
+
 def test_samples_of_different_sizes_name_both_and_the_way_out() -> None:
     samples = [
         Sample("a", torch.zeros(1, 4, 4), torch.tensor(0)),

@@ -89,6 +89,7 @@ CANNOT_MATTER = {
     "data/splits/base.py": "who is in which part: the case is given",
     "data/splits/people.py": "the same",
     "errors.py": "records without work",
+    "field_docs.py": "words about settings",
     "hardware.py": "how many cores work side by side",
     "registry.py": "finds the classes of steps, whose settings and code belong to the entry by themselves",
     "yaml_text.py": "where a setting stands in a file",

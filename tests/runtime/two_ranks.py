@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from hilum.training.trainer import Trainer
 
 class Numbers(Dataset):
     """Samples (3,) with a target (1,), in float64."""
+
+    def together(self, case_indices: Sequence[int]) -> None:
+        """Samples are drawn here, not whole cases."""
 
     def sample(self, case_index: int, *, epoch: int, index: int) -> Sample:
         rng = generator(self.seed, epoch, index, "numbers")

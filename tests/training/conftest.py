@@ -1,6 +1,6 @@
 """Numbers to learn from instead of scans: drawn like samples, without a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,9 @@ class Numbers(Dataset):
     """Samples (WIDTH,) with a target (1,), in float64; those of the cases in `spoilt` are NaN."""
 
     spoilt: frozenset[int] = frozenset()
+
+    def together(self, case_indices: Sequence[int]) -> None:
+        """Samples are drawn here, not whole cases."""
 
     def sample(self, case_index: int, *, epoch: int, index: int) -> Sample:
         rng = generator(self.seed, epoch, index, "numbers")

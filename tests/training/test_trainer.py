@@ -3,7 +3,7 @@
 import copy
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,31 @@ def nothing(loss: float, waiting: float) -> None:
 
 def run(trainer: Trainer, batches: Batches, after_step: Callable[[float, float], None] = nothing) -> list[EpochResult]:
     return list(trainer.epochs(batches, augment=unchanged, after_step=after_step))
+
+
+def test_waiting_is_what_passes_until_a_batch_is_there(
+    runtime: Runtime, make_batches: MakeBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("hilum.training.trainer.perf_counter", lambda: clock[0])
+    alone, batches = trainer(runtime, linear(), epochs=1), make_batches(8, 2)
+    next_group = alone._next_group
+
+    def slow(iterator: Iterator[Batch]) -> list[Batch] | None:
+        clock[0] += 1
+        return next_group(iterator)
+
+    def augment(batch: Batch) -> Batch:
+        clock[0] += 3
+        return batch
+
+    def after_step(loss: float, waiting: float) -> None:
+        clock[0] += 6
+
+    monkeypatch.setattr(alone, "_next_group", slow)
+    (result,) = alone.epochs(batches, augment=augment, after_step=after_step)
+    assert result.seconds == 4 * (1 + 3) + 3 * 6  # what follows the last step is no part of it
+    assert result.waiting == pytest.approx(4 * 1 / result.seconds, abs=1e-4)
 
 
 def samples(batches: Batches, epoch: int = 0) -> tuple[Tensor, Tensor]:

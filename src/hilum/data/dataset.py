@@ -45,8 +45,8 @@ class Sampling:
         return tuple(size)
 
     def flat(self, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """(C, I, J, K) for a 3D network; without the sliced axis for a 2D one."""
-        return array if self.slice_axis is None else array.squeeze(self.slice_axis + 1)
+        """(..., I, J, K) for a 3D network; without the sliced axis for a 2D one."""
+        return array if self.slice_axis is None else array.squeeze(self.slice_axis - 3)
 
 
 class Dataset:
@@ -116,6 +116,22 @@ class Dataset:
                 self._kept_bytes += num_bytes
         return prepared
 
+    def together(self, case_indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Images (B, C, *spatial) and targets (B, ...) of whole cases with a label each, as of the samples one by one.
+
+        None where samples are parts of cases, or sizes differ. Small images go through Python once a batch this way,
+        not once each: a thread that makes batches holds back the loop meanwhile.
+        """
+        if self.problem.dense:
+            return None
+        cases = [self.prepared(index) for index in case_indices]
+        shape = cases[0].image.shape
+        if self.sampling.size(shape[1:]) != shape[1:] or any(case.image.shape != shape for case in cases):
+            return None
+        images = self.sampling.flat(np.stack([case.image for case in cases]))
+        labels = np.stack([np.asarray(case.target) for case in cases])
+        return torch.from_numpy(images), label_target(labels, self.problem)
+
     def sample(self, case_index: int, *, epoch: int, index: int) -> Sample:
         """The sample with global index `index` of an epoch: a patch, a slice or the whole prepared case."""
         return self.sample_around(None, case_index, epoch=epoch, index=index)
@@ -165,7 +181,7 @@ class Dataset:
 
 def label_target(label: int | npt.NDArray[np.generic], problem: Problem) -> torch.Tensor:
     """The target of a label as losses take it: an index (), findings (L,) int64, or numbers (T,) float32 as the network
-    answers them, which is in standard deviations from the mean where the problem has scales.
+    answers them, which is in standard deviations from the mean where the problem has scales. Or those of (B, ...) many.
     """
     if not problem.continuous:
         return torch.as_tensor(label).long()

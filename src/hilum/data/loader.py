@@ -75,6 +75,10 @@ class Batches:
         share = self.batch_size // self.world
         first = step * self.batch_size + self.rank * share
         indices = tuple(range(first, first + share))
+        if self.balance is None and not self.dropout:
+            cases = [order[index] for index in indices]
+            if (made := self.dataset.together(cases)) is not None:
+                return Batch(tuple(self.dataset.cases[case].id for case in cases), epoch, indices, *made)
         samples = [self._sample(order[index], epoch, index) for index in indices]
         return collate(samples, epoch=epoch, indices=indices)
 

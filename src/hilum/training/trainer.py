@@ -134,8 +134,11 @@ class Trainer:
         at, total = self.position, self.total_steps(batches)
         with closing(batches.epoch(at.epoch, first_step=at.batch)) as iterator:
             clock = perf_counter()
-            while at.step != self.step_limit and (group := self._next_group(iterator)) is not None:
-                waited = perf_counter() - clock
+            while at.step != self.step_limit:
+                asked = perf_counter()
+                if (group := self._next_group(iterator)) is None:
+                    break
+                waited = perf_counter() - asked
                 lr_factor = self.schedule.factor(at.step, total) * self.lr_scale
                 loss = self._step([augment(self._to_device(batch)) for batch in group], lr_factor)
                 now = perf_counter()

@@ -22,6 +22,7 @@ def as_png(svg: str) -> bytes:
     return resvg_py.svg_to_bytes(
         svg_string=OUTLINE.sub(_narrowed, svg),
         zoom=ZOOM,
+        image_rendering="optimize_speed",  # voxels as they are, in a fifth of the time that smoothing them takes
         skip_system_fonts=True,
         font_files=list(files),
         font_family=family,
