@@ -175,10 +175,12 @@ class Work:
             made = self._write_image(case, said.values.numpy())
             row["output"] = made["output"]
         else:
-            sizes = self._sizes(answered)
+            labels = said.values.numpy()
+            sizes = label_numbers(labels, answered.ready.grid, problem)
             extras = self._write_extras(answered, sizes)  # before the labels, by which people know a case
-            made = self._write_labels(case, said.values.numpy()) | extras
+            made = self._write_labels(case, labels) | extras
             row |= {name: made[name] for name in HASH if name in made} | sizes
+            row |= {} if self.review is None else self.review.of_labels(labels)
         row |= said.numbers | answered.ready.numbers
         if said.disagreement is not None:
             row[DISAGREEMENT] = said.disagreement
@@ -217,12 +219,6 @@ class Work:
             return {name: cell for name, cell in cells.items() if cell is not None}
         row = {f"{PROBABILITY_PREFIX}{name}": float(p) for name, p in zip(problem.classes, values, strict=True)}
         return decided(row, self.point, problem.classes)
-
-    def _sizes(self, answered: Answered) -> Row:
-        """The size of each structure, in ml where the image has voxel sizes, and for review the parts of some."""
-        labels = answered.answer.values.numpy()
-        sizes = label_numbers(labels, answered.ready.grid, self.predictor.problem)
-        return sizes if self.review is None else sizes | self.review.of_labels(labels)
 
 
 def _tried(
