@@ -11,6 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hilum.evaluation.aggregates.max import MaxAggregate
+from hilum.evaluation.aggregates.noisy_or import NoisyOrAggregate
+from hilum.evaluation.aggregates.top_k import TopKAggregate
+from hilum.evaluation.decision import OperatingPoint
+from hilum.evaluation.operating_points.base import Threshold
+from hilum.exporting.decisions import Decisions
 from hilum.formats.nifti import write_volume
 from hilum.inference.predictor import Predictor
 from hilum.layers.presence import PresenceInput
@@ -52,6 +58,35 @@ def classifier(dims: int = 2, **settings: Any) -> Predictor:
     torch.manual_seed(5)
     asked = problem("classification", dims)
     return Predictor(ResNetConfig.tiny().build(asked).eval(), asked, **{"prepare": PREPARE, **settings})
+
+
+def point(threshold: float = 0.9, positive: str = "organ") -> OperatingPoint:
+    """One that a case of a random network does not reach, unless told otherwise."""
+    return OperatingPoint(positive, Threshold(threshold, tp=1, fp=0, fn=0, tn=1), {"kind": "youden"})
+
+
+DECISIONS: dict[str, Decisions] = {
+    "temperature": Decisions(2.5),
+    "not reached": Decisions(0.4, point=point(0.99)),
+    "reached": Decisions(point=point(1e-6, "lesion")),
+    "max": Decisions(0.7, MaxAggregate(), "organ"),
+    "noisy_or": Decisions(slices=NoisyOrAggregate(), positive="lesion", point=point(0.8, "lesion")),
+    "top_k": Decisions(1.5, TopKAggregate(k=4), "background"),
+}
+"""What may have been chosen for a classifier."""
+
+
+def deciding(subject: Predictor, decisions: Decisions) -> Predictor:
+    """The predictor as hilum makes it where this was chosen."""
+    pool = None
+    if decisions.pools:
+        index = decisions.positive_index(subject.problem)
+        assert index is not None
+
+        def pool(each: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(decisions.slices.combined(each.double().numpy(), index)).float()
+
+    return replace(subject, temperature=decisions.temperature, slice_pool=pool)
 
 
 def affine(axes: str = "LIA", spacing: Sequence[float] = (1.5, 2.0, 3.0)) -> npt.NDArray[np.float64]:

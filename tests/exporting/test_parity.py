@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from tests.exporting.conftest import classifier, scan, segmenter
+from tests.exporting.conftest import classifier, point, scan, segmenter
 
 from hilum.case import ImageRef
 from hilum.exporting.parity import CaseParity, ParityError, compare_classes, compare_labels, judge, run_alone
@@ -41,11 +41,15 @@ def test_labels_on_another_grid_are_refused(tmp_path: Path) -> None:
 def test_classes_are_compared_by_name(tmp_path: Path) -> None:
     subject = classifier()
     image = subject.read([ImageRef(scan(tmp_path / "scan.nii.gz"))])
-    ours = dict(zip(subject.problem.classes, subject.classify(image).tolist(), strict=True))
-    assert compare_classes("a", image, dict(reversed(ours.items())), predictor=subject) == CaseParity("a", 1.0, 0.0)
-    likeliest = max(ours, key=ours.__getitem__)
-    found = compare_classes("a", image, {**ours, likeliest: 0.0}, predictor=subject)
-    assert found == CaseParity("a", 0.0, ours[likeliest])
+    classes, found = subject.problem.classes, subject.classify(image).tolist()
+    likely = {f"p_{name}": value for name, value in zip(classes, found, strict=True)}
+    likeliest, least = max(zip(found, classes, strict=True))[1], min(zip(found, classes, strict=True))[1]
+    theirs = {**dict(reversed(likely.items())), "predicted": likeliest}
+    assert compare_classes("a", image, theirs, predictor=subject) == CaseParity("a", 1.0, 0.0)
+    reached = point(min(found) / 2, least)
+    assert compare_classes("a", image, theirs, predictor=subject, point=reached) == CaseParity("a", 0.0, 0.0)
+    other = {**theirs, "predicted": least, f"p_{likeliest}": 0.0}
+    assert compare_classes("a", image, other, predictor=subject) == CaseParity("a", 0.0, max(found))
 
 
 def test_what_is_too_far_off_is_named() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from tests.exporting.conftest import PREPARE, affine, classifier, problem, scan, segmenter
+from tests.exporting.conftest import DECISIONS, PREPARE, affine, classifier, deciding, problem, scan, segmenter
 
 from hilum.case import Case, ImageRef
 from hilum.errors import ConfigError
+from hilum.exporting.decisions import AS_THEY_ARE, Decisions
 from hilum.exporting.description import refuse_unknown
 from hilum.exporting.network import DEFAULT_OPSET
 from hilum.exporting.parity import CaseParity, compare_classes, compare_labels
@@ -59,23 +61,31 @@ VARIANTS: dict[str, Predictor] = {
 }
 
 
-def written(subject: Predictor, folder: Path) -> tuple[Any, Any]:
+def written(subject: Predictor, folder: Path, decisions: Decisions = AS_THEY_ARE) -> tuple[Any, Any]:
     """The network and its description, as the runner has them."""
-    write_standalone(subject, folder, opset=DEFAULT_OPSET, frames=[None], source=SOURCE)
+    write_standalone(subject, folder, opset=DEFAULT_OPSET, frames=[None], source=SOURCE, decisions=decisions)
     spec = json.loads((folder / "model.json").read_text())
     return onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"]), spec
 
 
-def compared(subject: Predictor, folder: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> CaseParity:
+def compared(
+    subject: Predictor,
+    folder: Path,
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    decisions: Decisions = AS_THEY_ARE,
+) -> CaseParity:
     """The answer of the runner in this process against hilum's."""
-    network, spec = written(subject, folder)
+    network, spec = written(subject, folder, decisions)
+    monkeypatch.syspath_prepend(folder)  # where a script finds what lies beside it
+    for beside in ("postprocess", "decide"):
+        sys.modules.pop(beside, None)
     found, first = runner.solved(names, network, spec)
     image = subject.read([ImageRef(Path(name)) if name else None for name in names])
     if subject.problem.kind == "classification":
-        theirs = dict(zip(spec["classes"], found.tolist(), strict=True))
-        return compare_classes("case", image, theirs, predictor=subject)
-    monkeypatch.syspath_prepend(folder)  # where a script finds what lies beside it
-    sys.modules.pop("postprocess", None)
+        theirs = runner.import_module("decide").decided(found, spec)
+        return compare_classes("case", image, theirs, predictor=subject, point=decisions.point)
     out = folder / "case.nii.gz"
     runner.write(runner.labelled(found, first, spec), out, first)
     runner.write(np.moveaxis(found, 0, -1), folder / "p.nii.gz", first)
@@ -89,6 +99,32 @@ def test_the_runner_answers_as_hilum_does(name: str, tmp_path: Path, monkeypatch
     assert found.same == 1
     assert found.difference is not None
     assert found.difference < 2e-5
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_runner_decides_as_hilum_does(
+    name: str, dims: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions = DECISIONS[name]
+    subject = deciding(classifier(dims, slice_axis=0 if dims == 2 else None), decisions)
+    found = compared(subject, tmp_path, [str(scan(tmp_path / "scan.nii.gz"))], monkeypatch, decisions=decisions)
+    assert found.same == 1
+    assert found.difference is not None
+    assert found.difference < 2e-5
+
+
+@pytest.mark.parametrize("classes", [problem("segmentation", 3), REGIONS], ids=["classes", "regions"])
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
+def test_the_runner_tempers_as_hilum_does(
+    classes: Problem, temperature: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = replace(segmenter(problem=classes), temperature=temperature)
+    decisions = Decisions(temperature)
+    found = compared(subject, tmp_path, [str(scan(tmp_path / "scan.nii.gz"))], monkeypatch, decisions=decisions)
+    assert found.same == 1
+    assert found.difference is not None
+    assert found.difference < 5e-5  # a temperature below 1 makes rounding larger
 
 
 def test_missing_channels_are_empty_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

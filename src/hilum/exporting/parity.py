@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,15 @@ import numpy as np
 
 from hilum.case import ImageRef
 from hilum.errors import HilumError, number_of
+from hilum.evaluation.decision import PREDICTED, decided
+from hilum.evaluation.rows import PROBABILITY_PREFIX
 from hilum.formats.reading import read_mask
 from hilum.volume import Volume, resample
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from hilum.evaluation.decision import OperatingPoint
     from hilum.inference.predictor import Predictor
     from hilum.problem import Problem
 
@@ -83,11 +86,17 @@ def compare_labels(
     )
 
 
-def compare_classes(case: str, image: Volume, theirs: dict[str, float], *, predictor: Predictor) -> CaseParity:
-    """The probabilities of each class that another program found in an image, by name, against hilum's."""
-    ours = dict(zip(predictor.problem.classes, predictor.classify(image).tolist(), strict=True))
-    same = max(ours, key=ours.__getitem__) == max(theirs, key=theirs.__getitem__)
-    return CaseParity(case, same=float(same), difference=max(abs(ours[name] - theirs[name]) for name in ours))
+def compare_classes(
+    case: str, image: Volume, theirs: Mapping[str, Any], *, predictor: Predictor, point: OperatingPoint | None = None
+) -> CaseParity:
+    """What another program says of an image, in the columns of results.csv, against hilum: its class by the operating
+    point, and the probability of each class.
+    """
+    classes = predictor.problem.classes
+    columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
+    ours = dict(zip(columns, predictor.classify(image).tolist(), strict=True))
+    same = decided(ours, point, classes)[PREDICTED] == theirs[PREDICTED]
+    return CaseParity(case, same=float(same), difference=max(abs(ours[name] - theirs[name]) for name in columns))
 
 
 def judge(found: Sequence[CaseParity], *, least: float | None, largest: float | None) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Runs a network that hilum exported on NIfTI images; needs numpy, nibabel, onnxruntime and the files beside it.
 
 An image is a file, a folder of files, or the files of one case joined by commas, empty where a channel is missing.
-The output folder gets a label map of each image, on its own grid, or the probability of each class in a JSON file.
+The output folder gets a label map of each image, on its own grid, or its class and all probabilities in a JSON file.
 """
 
 import argparse
-import importlib
 import itertools
 import json
 import math
+from importlib import import_module
 from pathlib import Path
 
 import nibabel as nib
@@ -130,17 +130,17 @@ def predicted(network, stack, spec):
 def solved(names, network, spec):
     """The probabilities of a case on its own grid (O, I, J, K), or (O,) of a classification; and its first file."""
     image, affine, first = read(names, spec)
-    shape, grid = image.shape[1:], affine
+    shape, grid, axis = image.shape[1:], affine, 1 + (spec["slice_axis"] or 0)
     for step in spec["prepare"]:
         if step["kind"] in ("canonical", "spacing", "resize", "crop_foreground"):
             image, grid = regridded(image, grid, step)
         else:
             image = np.stack([c if np.isnan(c[0, 0, 0]) else rescaled(c, step, n) for n, c in enumerate(image)])
-    axis = 1 + (spec["slice_axis"] or 0)
     found = predicted(network, image[None] if spec["dims"] == 3 else np.moveaxis(image, axis, 0), spec)
     if spec["task"] == "classification":
-        return found.mean(0), first
+        return import_module("decide").pooled(found, spec), first
     found = found[0] if spec["dims"] == 3 else np.moveaxis(found, 0, axis)
+    found = import_module("decide").tempered(found, spec) if spec["decide"]["temperature"] != 1 else found
     background = np.float32([spec["exclusive"], *[0] * (len(found) - 1)]).reshape(-1, 1, 1, 1)
     return sampled(found, grid, affine, shape=shape, outside=background), first
 
@@ -161,7 +161,7 @@ def labelled(found, first, spec):
         found = np.tensordot(np.float32(spec["members"]), np.log(likely / (1 - likely)), 1)
     labels = np.array(spec["values"], spec["dtype"])[found.argmax(0)]
     if spec["postprocess"]:
-        labels = importlib.import_module("postprocess").postprocessed(labels, first, spec["postprocess"])
+        labels = import_module("postprocess").postprocessed(labels, first, spec["postprocess"])
     return labels
 
 
@@ -184,7 +184,7 @@ def main():
         try:
             found, first = solved(names, network, spec)
             if spec["task"] == "classification":
-                (options.output / f"{case}.json").write_text(json.dumps(dict(zip(spec["classes"], found.tolist()))))
+                (options.output / f"{case}.json").write_text(json.dumps(import_module("decide").decided(found, spec)))
                 continue
             write(labelled(found, first, spec), options.output / f"{case}.nii.gz", first)
             if options.probabilities:
