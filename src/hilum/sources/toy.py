@@ -36,7 +36,7 @@ class ToyConfig(SourceConfig, kind="toy"):
     """How many points or pictures there are."""
     noise: NonNegativeFloat | None = None
     """Standard deviation: of y, of the points around where they belong, or of grey values; by default as suits the
-    data set (line 0.2, blobs 0.6, xor 0.12, moons 0.25, cells 0.12)."""
+    data set (line 0.1, blobs 0.6, xor 0.12, moons 0.25, cells 0.12)."""
     seed: NonNegativeInt = 17
     """Another seed gives other data."""
 

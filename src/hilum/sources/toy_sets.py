@@ -42,8 +42,8 @@ class ToySet:
 
 
 def _line(rng: np.random.Generator, count: int, noise: float) -> Drawn:
-    """Numbers x in 0 ... 10, evenly; labels 0.3 x + 0.7 and the noise."""
-    x = rng.uniform(0, 10, count)
+    """Numbers x in 0 ... 2, evenly; labels 0.3 x + 0.7 and the noise."""
+    x = rng.uniform(0, 2, count)
     y = SLOPE * x + INTERCEPT + rng.normal(0, noise, count)
     return Drawn(x.astype(np.float32).reshape(count, 1, 1), tuple(f"{value:.6f}" for value in y))
 
@@ -106,7 +106,7 @@ def _smooth(rng: np.random.Generator, size: int, *, width: float) -> npt.NDArray
 
 
 SETS: dict[str, ToySet] = {
-    "line": ToySet("regression", 0.2, _line),
+    "line": ToySet("regression", 0.1, _line),
     "blobs": ToySet("classification", 0.6, _blobs),
     "xor": ToySet("classification", 0.12, _xor),
     "moons": ToySet("classification", 0.25, _moons),
