@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
 Images = npt.NDArray[np.float32]
 
@@ -85,6 +83,9 @@ def _cells(rng: np.random.Generator, count: int, noise: float) -> Drawn:
 
 
 def _picture(rng: np.random.Generator, size: int, noise: float) -> tuple[Images, npt.NDArray[np.uint8]]:
+    from scipy import ndimage
+    from scipy.spatial import cKDTree
+
     margin = 2 * CELL_PIXELS
     middles = rng.uniform(-margin, size + margin, (((size + 2 * margin) // CELL_PIXELS) ** 2, 2))
     places = np.stack(np.mgrid[:size, :size], axis=-1).astype(float)
@@ -101,6 +102,8 @@ def _picture(rng: np.random.Generator, size: int, noise: float) -> tuple[Images,
 
 def _smooth(rng: np.random.Generator, size: int, *, width: float) -> npt.NDArray[np.float64]:
     """Noise (size, size) of mean 0 and standard deviation 1 that is alike within about `width` pixels."""
+    from scipy import ndimage
+
     field = ndimage.gaussian_filter(rng.normal(size=(size, size)), width, mode="wrap")
     return np.asarray((field - field.mean()) / field.std())
 

@@ -118,15 +118,20 @@ class Desk:
         """The figure of the rung."""
         return self.folder / f"{self.rung}.png"
 
+    @property
+    def log(self) -> Path:
+        """What the trainings of the rung said."""
+        return self.folder / "log.txt"
+
     def train(self, config: str, name: str, settings: Sequence[str] = (), *, on_epoch: OnEpoch = unwatched) -> Trained:
         """The network of the shipped configuration `course/CONFIG.yaml` with these settings, trained as run `name`.
 
-        What training says goes into the rung's log.txt.
+        What training says goes into the rung's log.
         """
         file = self._shipped(config)
         words = [f"name={name}", *self._places(file, settings), *settings, *self.overrides]
         start = perf_counter()
-        with (self.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(log):
+        with self.log.open("a", encoding="utf-8") as log, redirect_stdout(log):
             run = train(file, words, overwrite=True, on_epoch=on_epoch)
         restored = restore(run)
         self.say(f"  trained {name} in {perf_counter() - start:.0f} s")

@@ -84,6 +84,7 @@ def _chosen(rung: str) -> tuple[str, ...]:
 def _worked(name: str, folder: Path, overrides: Sequence[str], say: Say) -> Numbers:
     start = perf_counter()
     desk = Desk(name, folder, tuple(overrides), say)
+    desk.log.unlink(missing_ok=True)
     numbers: Numbers = importlib.import_module(f"hilum.pipeline.course.{RUNGS[name].module}").work(desk)
     write_text(desk.folder / "numbers.md", numbers.markdown)
     for line in numbers.lines:
