@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import torch
@@ -64,8 +65,8 @@ def stage_weights(described: Description, stage: int = 2) -> int:
 
 def first_stage(model: nn.Module) -> nn.Module:
     """The layers of the first stage, without its pooling."""
-    features = model.get_submodule("features")
-    return nn.Sequential(*(layer for name, layer in features.named_children() if name[-2:] != "l1" and "1" in name[:6]))
+    layers = model.get_submodule("features").named_children()
+    return nn.Sequential(*(layer for _, layer in takewhile(lambda found: not found[0].startswith("pool"), layers)))
 
 
 def seen_by_centre(stage: nn.Module, *, images: int = 200) -> Tensor:
