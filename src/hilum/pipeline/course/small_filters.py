@@ -78,12 +78,12 @@ def seen_by_centre(stage: nn.Module, *, images: int = 200) -> Tensor:
 
 
 def _draw_seen(axes: Axes, stage: nn.Module, title: str) -> None:
+    from matplotlib.patches import Rectangle
+
     seen = seen_by_centre(stage)
     axes.imshow((seen / seen.max()).sqrt(), cmap="magma", vmin=0, vmax=1)
-    corner = SIDE / 2 - 4
-    axes.plot(
-        *zip(*((corner + x, corner + y) for x, y in ((0, 0), (7, 0), (7, 7), (0, 7), (0, 0))), strict=True), color=MUTED
-    )
+    corner = SIDE / 2 - 4  # of the 7 x 7 pixels around the middle one, from half a pixel before the first
+    axes.add_patch(Rectangle((corner, corner), 7, 7, fill=False, edgecolor=MUTED))
     axes.set_title(title.capitalize(), fontsize=8)
     bare(axes)
 
