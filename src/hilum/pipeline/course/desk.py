@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,7 @@ class Trained:
     run: Run
     restored: Restored
     study: Study
+    _seen: dict[Part, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -77,7 +78,9 @@ class Trained:
 
     def samples(self, part: Part) -> tuple[Tensor, Tensor]:
         """Prepared images (N, C, *spatial) and targets (N, ...) of a part, in the order of its cases."""
-        return samples(self.study, part)
+        if part not in self._seen:
+            self._seen[part] = samples(self.study, part)
+        return self._seen[part]
 
     def answers(self, images: Tensor) -> Tensor:
         """What the network answers: probabilities, or numbers."""

@@ -96,7 +96,8 @@ def _draw_maps(picture: Figure, networks: dict[str, Trained]) -> None:
         reach = float(still.abs().max())
         for number, (panel, values) in enumerate(zip(row, shown, strict=True)):
             last = number == len(shown) - 1
-            panel.imshow(values, cmap="RdBu_r" if last else "gray", **({"vmin": -reach, "vmax": reach} if last else {}))
+            low, high = (-reach, reach) if last else (None, None)
+            panel.imshow(values, cmap="RdBu_r" if last else "gray", vmin=low, vmax=high)
             bare(panel)
         row[0].set_title(name.capitalize(), fontsize=8)
     for panel, text in zip(panels[-1], ("image", "a map", "moved image", "its map", "less moved map"), strict=True):

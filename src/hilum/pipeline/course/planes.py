@@ -27,7 +27,8 @@ def draw_plane(
     """
     from matplotlib.colors import LinearSegmentedColormap
 
-    low, high = images.amin((0, 1, 2)) - 0.3, images.amax((0, 1, 2)) + 0.3
+    points = images.reshape(-1, 2)
+    low, high = points.amin(0) - 0.3, points.amax(0) + 0.3
     across, up = (torch.linspace(float(low[axis]), float(high[axis]), CELLS) for axis in (0, 1))
     grid = torch.stack(torch.meshgrid(across, up, indexing="xy"), dim=-1).reshape(-1, 1, 1, 2)
     likely = answers(grid)[:, 1].reshape(CELLS, CELLS).numpy()
@@ -36,7 +37,6 @@ def draw_plane(
     axes.imshow(likely, origin="lower", extent=extent, cmap=shades, vmin=-0.25, vmax=1.25, aspect="auto", alpha=0.55)
     if likely.min() < 0.5 < likely.max():
         axes.contour(across.numpy(), up.numpy(), likely, levels=[0.5], colors=INK, linewidths=1)
-    points = images.reshape(-1, 2)
     for number, colour in enumerate((FIRST, SECOND)):
         x, y = points[targets == number].T.numpy()
         axes.plot(x, y, "o", color=colour, markersize=3, markeredgewidth=0.3, markeredgecolor="white")
