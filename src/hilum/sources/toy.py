@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from hilum.case import Case, Cohort, ImageRef
 from hilum.errors import DataError
@@ -32,7 +32,7 @@ class ToyConfig(SourceConfig, kind="toy"):
     half circles. cells: pictures of cells with the mask of their membranes (segmentation, values 0 and 1)."""
     folder: Path = Path("toy")
     """Where the data are written, unless they are there already, relative to the current folder."""
-    cases: Annotated[PositiveInt, Field(ge=2)] = 200
+    cases: Annotated[int, Field(ge=2)] = 200
     """How many points or pictures there are."""
     noise: NonNegativeFloat | None = None
     """Standard deviation: of y, of the points around where they belong, or of grey values; by default as suits the
