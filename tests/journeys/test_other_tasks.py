@@ -184,15 +184,18 @@ def test_findings_are_compared(hilum: Hilum, findings: tuple[Path, Path], tmp_pa
 
 
 def test_findings_are_exported(hilum: Hilum, findings: tuple[Path, Path], pictures: Path, tmp_path: Path) -> None:
-    refused = hilum("export", findings[0], tmp_path / "no")
-    refused.refuses("decide.calibrate=false decide.operating_point=argmax")
-    plain = ("decide.calibrate=false", "decide.operating_point=argmax")
-    out = exported(hilum, findings[0], pictures, tmp_path / "out", *plain)
-    theirs = json.loads((out / "scan.json").read_text())
-    done = hilum("predict", findings[0], tmp_path / "scan.nii.gz", tmp_path / "ours", *plain)
-    assert done.code == 0, done.text
-    (row,) = read_csv(tmp_path / "ours" / "results.csv")
-    assert theirs == pytest.approx({name: float(row[f"p_{name}"]) for name in ("upper", "lower")}, abs=1e-4)
+    """With their temperature and thresholds, or without them where that is asked for."""
+    raw = ("decide.calibrate=false", "decide.operating_point=argmax")
+    for folder, words, added in ((tmp_path / "chosen", (), 2), (tmp_path / "raw", raw, 0)):
+        folder.mkdir()
+        out = exported(hilum, findings[0], pictures, folder / "out", *words)
+        theirs = json.loads((out / "scan.json").read_text())
+        done = hilum("predict", findings[0], folder / "scan.nii.gz", folder / "ours", *words)
+        assert done.code == 0, done.text
+        (row,) = read_csv(folder / "ours" / "results.csv")
+        said = [name for name in row if name.startswith(("p_", "predicted_", "threshold_"))]
+        assert len(said) == 4 + added
+        assert theirs == pytest.approx({name: float(row[name]) for name in said}, abs=1e-4)
 
 
 def test_what_speaks_for_each_finding_is_drawn(hilum: Hilum, findings: tuple[Path, Path], tmp_path: Path) -> None:
@@ -239,7 +242,7 @@ def test_numbers_are_exported_in_their_unit(
     assert done.code == 0, done.text
     (row,) = read_csv(tmp_path / "ours" / "results.csv")
     theirs = json.loads((out / "scan.json").read_text())
-    assert theirs["mean"] == pytest.approx(float(row["predicted_mean"]), abs=1e-3)
+    assert theirs == {"predicted_mean": pytest.approx(float(row["predicted_mean"]), abs=1e-3), "unit_mean": "grey"}
     assert read_json(tmp_path / "out" / "model.json")["units"] == ["grey"]
 
 
