@@ -124,8 +124,9 @@ def compared(hilum: Hilum, runs: tuple[Path, Path], out: Path) -> dict[tuple[str
 
 def exported(hilum: Hilum, run: Path, pictures: Path, out: Path, *words: str) -> Path:
     """What the exported runner alone writes for the slice `scan.nii.gz`."""
-    import nibabel as nib
-
+    nib = pytest.importorskip("nibabel")
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
     scan = out.parent / "scan.nii.gz"
     pixels = np.asarray(Image.open(pictures / "i0.png"), dtype=np.float32)
     nib.save(nib.Nifti1Image(pixels[..., None], np.diag([2.0, 2.0, 3.0, 1.0])), scan)
@@ -184,8 +185,7 @@ def test_findings_are_compared(hilum: Hilum, findings: tuple[Path, Path], tmp_pa
 
 
 def test_findings_are_exported(hilum: Hilum, findings: tuple[Path, Path], pictures: Path, tmp_path: Path) -> None:
-    refused = hilum("export", findings[0], tmp_path / "no")
-    refused.refuses("decide.calibrate=false decide.operating_point=argmax")
+    hilum("export", findings[0], tmp_path / "no").refuses("decide.operating_point=argmax")
     plain = ("decide.calibrate=false", "decide.operating_point=argmax")
     out = exported(hilum, findings[0], pictures, tmp_path / "out", *plain)
     theirs = json.loads((out / "scan.json").read_text())
