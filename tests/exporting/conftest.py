@@ -65,9 +65,9 @@ def classifier(dims: int = 2, **settings: Any) -> Predictor:
 def answering(kind: Literal["multilabel", "regression"], **settings: Any) -> Predictor:
     """A predictor with a random ResNet for 2D slices that says two findings, or two numbers in their own units."""
     torch.manual_seed(5)
-    units, scales = (("", ""), ()) if kind == "multilabel" else (("years", "ml"), ((50.0, 12.0), (1500.0, 200.0)))
-    names = ("one", "two")
-    asked = Problem(kind, 2, ("image",), names, ((), ()), exclusive=False, units=units, scales=scales)
+    asked = Problem(kind, 2, ("image",), ("one", "two"), ((), ()), exclusive=False)
+    if kind == "regression":
+        asked = replace(asked, units=("years", "ml"), scales=((50.0, 12.0), (1500.0, 200.0)))
     return Predictor(
         ResNetConfig.tiny().build(asked).eval(), asked, **{"prepare": PREPARE, "slice_axis": 0, **settings}
     )

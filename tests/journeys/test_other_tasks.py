@@ -124,8 +124,9 @@ def compared(hilum: Hilum, runs: tuple[Path, Path], out: Path) -> dict[tuple[str
 
 def exported(hilum: Hilum, run: Path, pictures: Path, out: Path, *words: str) -> Path:
     """What the exported runner alone writes for the slice `scan.nii.gz`."""
-    import nibabel as nib
-
+    nib = pytest.importorskip("nibabel")
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
     scan = out.parent / "scan.nii.gz"
     pixels = np.asarray(Image.open(pictures / "i0.png"), dtype=np.float32)
     nib.save(nib.Nifti1Image(pixels[..., None], np.diag([2.0, 2.0, 3.0, 1.0])), scan)

@@ -75,7 +75,9 @@ def test_each_finding_has_a_threshold_of_its_own() -> None:
     made = [Output(str(k), str(k), *of_image(truth[k], likely[k][None])) for k in range(40)]
     content = json.loads(json.dumps(chosen(made, problem, section(calibrate=True, operating_point="youden"))))
     known = truth != IGNORE
-    assert content["validation"]["raw"]["nll"] == pytest.approx(log_loss(truth[known], likely[known]), rel=1e-6)
+    assert content["validation"]["raw"]["nll"] == pytest.approx(
+        log_loss(truth[known], likely[known].astype(np.float64)), rel=1e-6
+    )
     assert content["validation"]["calibrated"]["nll"] < content["validation"]["raw"]["nll"]
     odds = np.log(likely / (1 - likely)) / content["temperature"]
     points = content["operating_points"]["case"]["findings"]

@@ -119,17 +119,18 @@ def _points(
         return {}
     keys = [CaseKey(output.case_id, output.patient, "val") for output in outputs]
     each = np.split(probabilities, np.cumsum([len(output.truth) for output in outputs])[:-1])
-    if problem.kind == "classification":
-        answers = [(int(output.truth[0]), own[0]) for output, own in zip(outputs, each, strict=True)]
-    else:
-        answers = [(output.truth.astype(np.int8), own[:, 1]) for output, own in zip(outputs, each, strict=True)]
+    one = problem.kind == "classification"
     rows: list[Row] = [
-        image_row(key, truth, answers=own, problem=problem) for key, (truth, own) in zip(keys, answers, strict=True)
+        image_row(key, int(output.truth[0]), answers=own[0], problem=problem)
+        if one
+        else image_row(key, output.truth.astype(np.int8), answers=own[:, 1], problem=problem)
+        for key, output, own in zip(keys, outputs, each, strict=True)
     ]
     levels: dict[str, Sequence[Row]] = {"case": rows}
-    if decide.patient is not None:
-        by_patient = patient_rows if problem.kind == "classification" else patient_answers
-        levels["patient"] = by_patient(rows, problem, decide=decide)
+    if decide.patient is not None and one:
+        levels["patient"] = patient_rows(rows, problem, decide=decide)
+    elif decide.patient is not None:
+        levels["patient"] = patient_answers(rows, problem, decide=decide)
     return {level: _point(own, problem, decide).record for level, own in levels.items()}
 
 
