@@ -42,12 +42,12 @@ DECIDE = "decide: {calibrate: true, operating_point: youden, patient: {aggregate
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty-eight pictures of sixteen people, dark or with a bright bar above, below or both; as NIfTI slices, too."""
+    """Forty-eight pictures of sixteen people, some of whom have a bright bar above, below or both in most of theirs."""
     folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
     rows = []
     for number in range(48):
         person = number % 16
-        upper, lower = (int(rng.random() < share) for share in (0.2 + 0.6 * (person % 2), 0.5))
+        upper, lower = (int(ill and rng.random() < 0.75) for ill in (person % 2, person // 2 % 2))
         pixels = rng.integers(0, 90, (12, 12))
         pixels[1:4] += 60 * upper
         pixels[8:11] += 60 * lower
