@@ -84,6 +84,8 @@ def compared(subject: Predictor, folder: Path, names: list[str], monkeypatch: py
     return compare_labels("case", image, out, predictor=subject, probabilities=folder / "p.nii.gz")
 
 
+CLOSE = 1e-4
+"""Of the range of the input: rounding in prepared intensities, times the 1050 that leads some of them back."""
 ANSWERS: dict[str, Predictor] = {
     "findings": answering("multilabel", flips=((1,),)),
     "numbers": answering("regression"),

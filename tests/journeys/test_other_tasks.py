@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,9 +155,9 @@ def test_each_finding_has_a_threshold_and_a_score_by_patient(findings: tuple[Pat
         own = [row for row in rows if row["patient_id"] == person]
         assert float(patient["p_lower"]) == pytest.approx(max(float(row["p_lower"]) for row in own))
         assert float(patient["truth_lower"]) == max(int(row["truth_lower"]) for row in own)
-    truth = [float(row["truth_lower"]) for row in people.values()]
-    if 0 < sum(truth) < len(truth):
-        area = sklearn_metrics.roc_auc_score(truth, [float(row["p_lower"]) for row in people.values()])
+    ill = [float(row["truth_lower"]) for row in people.values()]
+    if 0 < sum(ill) < len(ill):
+        area = sklearn_metrics.roc_auc_score(ill, [float(row["p_lower"]) for row in people.values()])
         assert summary["patient_level"]["overall"]["auroc_lower"]["value"] == pytest.approx(area)
 
 
@@ -271,11 +272,12 @@ def test_a_network_without_maps_has_no_grad_cam_and_says_so(hilum: Hilum, pictur
 def test_a_classifier_of_volumes_is_looked_into(hilum: Hilum, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     labels = {part: (np.arange(8) % 2)[:, None] for part in ("train", "val", "test")}
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{part}_images": (rng.integers(0, 80, (8, 12, 12, 12)) + 120 * own[..., None, None]).astype(np.uint8)
         for part, own in labels.items()
     }
-    np.savez(tmp_path / "tiny3d.npz", **arrays, **{f"{part}_labels": own for part, own in labels.items()})
+    arrays |= {f"{part}_labels": own for part, own in labels.items()}
+    np.savez(tmp_path / "tiny3d.npz", **arrays)
     (tmp_path / "volumes.yaml").write_text(
         f"""\
 name: volumes
