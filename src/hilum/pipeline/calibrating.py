@@ -164,6 +164,7 @@ def _outputs(session: Session, predictor: Predictor) -> Iterator[Output]:
         prepared = dataset.prepared(index)
         volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
         if not study.problem.dense:
+            assert prepared.target is not None, "a validation case has a label"
             truth, probabilities = of_image(prepared.target, predictor.classify_prepared([volume]).numpy())
         else:
             number = runtime.rank + index * runtime.world
@@ -178,7 +179,7 @@ def _outputs(session: Session, predictor: Predictor) -> Iterator[Output]:
 
 def of_image(
     target: int | npt.NDArray[Any], answers: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.float32]]:
+) -> tuple[Indices, npt.NDArray[np.float32]]:
     """Truth (N,) and probabilities (N, C) of one image from its label and the network's answer (1, C).
 
     The findings of a multilabel task are taken one by one, each as two classes.
