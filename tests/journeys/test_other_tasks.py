@@ -277,7 +277,7 @@ def test_a_classifier_of_volumes_is_looked_into(hilum: Hilum, tmp_path: Path) ->
     rng = np.random.default_rng(1)
     labels = {part: (np.arange(8) % 2)[:, None] for part in ("train", "val", "test")}
     arrays: dict[str, Any] = {
-        f"{part}_images": (rng.integers(0, 80, (8, 12, 12, 12)) + 120 * own[..., None, None]).astype(np.uint8)
+        f"{part}_images": (rng.integers(0, 80, (8, 8, 8, 8)) + 120 * own[..., None, None]).astype(np.uint8)
         for part, own in labels.items()
     }
     arrays |= {f"{part}_labels": own for part, own in labels.items()}
@@ -291,7 +291,7 @@ data:
   split: predefined
   prepare: [{{kind: window, low: 0, high: 255}}]
   cache: {tmp_path}/cache
-network: {{kind: resnet, width: 4, stem: small}}
+network: {{kind: convnet, channels: [2, 3], hidden: []}}
 loss: cross_entropy
 metrics: [auroc]
 train: {{epochs: 1, report: false}}

@@ -163,6 +163,7 @@ def _outputs(session: Session, predictor: Predictor) -> Iterator[Output]:
             session.validation.stop.check()
         prepared = dataset.prepared(index)
         volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
+        truth: npt.NDArray[np.integer]
         if not study.problem.dense:
             assert prepared.target is not None, "a validation case has a label"
             truth, probabilities = of_image(prepared.target, predictor.classify_prepared([volume]).numpy())
