@@ -138,7 +138,9 @@ class Desk:
             run = train(file, words, overwrite=True, on_epoch=on_epoch)
         restored = restore(run)
         self.say(f"  trained {name} in {perf_counter() - start:.0f} s")
-        study = make_study(restored.experiment, split_of=lambda cohort: restore_split(run.split, cohort.cases))
+        study = make_study(
+            restored.experiment, split_of=lambda cohort: restore_split(run.split, cohort.cases, notes=())
+        )
         return Trained(run, restored, study)
 
     def study(self, config: str, settings: Sequence[str] = ()) -> Study:
