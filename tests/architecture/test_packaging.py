@@ -47,8 +47,9 @@ def test_constraints_pin_every_requirement_exactly() -> None:
 
 
 def test_wheel_carries_every_shipped_configuration(wheel: zipfile.ZipFile) -> None:
-    shipped = sorted(file.name for file in (ROOT / "configs").iterdir())
-    packed = sorted(Path(name).name for name in wheel.namelist() if name.startswith("hilum/configs/"))
+    folder = ROOT / "configs"
+    shipped = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+    packed = sorted(name.removeprefix("hilum/configs/") for name in wheel.namelist() if "hilum/configs/" in name)
     assert shipped
     assert packed == shipped
 

@@ -140,7 +140,7 @@ AGES = Problem("regression", 2, ("grey",), ("age",), values=((),), exclusive=Fal
 
 
 def findings_of(patient: str, truth: tuple[int | None, int | None], *shares: float) -> dict[str, Any]:
-    named = {f"truth_{name}": true for name, true in zip(FINDINGS.classes, truth, strict=True)}
+    named: dict[str, Any] = {f"truth_{name}": true for name, true in zip(FINDINGS.classes, truth, strict=True)}
     for name, share in zip(FINDINGS.classes, shares, strict=True):
         named |= {f"p_{name}": share, f"predicted_{name}": int(share > 0.5)}
     return {"case_id": "x", "patient_id": patient, "part": "val", **named}

@@ -11,6 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hilum.evaluation.aggregates.max import MaxAggregate
+from hilum.evaluation.aggregates.noisy_or import NoisyOrAggregate
+from hilum.evaluation.aggregates.top_k import TopKAggregate
+from hilum.evaluation.decide_section import DecideConfig
+from hilum.evaluation.decision import FindingPoints, OperatingPoint
+from hilum.evaluation.operating_points.base import Threshold
+from hilum.exporting.decisions import Decisions
 from hilum.formats.nifti import write_volume
 from hilum.inference.predictor import Predictor
 from hilum.layers.difference import Difference
@@ -58,9 +65,9 @@ def classifier(dims: int = 2, **settings: Any) -> Predictor:
 def answering(kind: Literal["multilabel", "regression"], **settings: Any) -> Predictor:
     """A predictor with a random ResNet for 2D slices that says two findings, or two numbers in their own units."""
     torch.manual_seed(5)
-    units, scales = (("", ""), ()) if kind == "multilabel" else (("years", "ml"), ((50.0, 12.0), (1500.0, 200.0)))
-    names = ("one", "two")
-    asked = Problem(kind, 2, ("image",), names, ((), ()), exclusive=False, units=units, scales=scales)
+    asked = Problem(kind, 2, ("image",), ("one", "two"), ((), ()), exclusive=False)
+    if kind == "regression":
+        asked = replace(asked, units=("years", "ml"), scales=((50.0, 12.0), (1500.0, 200.0)))
     return Predictor(
         ResNetConfig.tiny().build(asked).eval(), asked, **{"prepare": PREPARE, "slice_axis": 0, **settings}
     )
@@ -72,6 +79,36 @@ def restorer(dims: int = 3, **settings: Any) -> Predictor:
     asked = Problem("restoration", dims, ("image",), ("image",), ((),), exclusive=False, units=("",))
     model = Difference(UNetConfig(channels=(4, 6)).build(asked))
     return Predictor(model.eval(), asked, **{"prepare": PREPARE, "window": (8,) * dims, "multiple": 2, **settings})
+
+
+def point(threshold: float = 0.9, positive: str = "organ") -> OperatingPoint:
+    """One that a case of a random network does not reach, unless told otherwise."""
+    return OperatingPoint(positive, Threshold(threshold, tp=1, fp=0, fn=0, tn=1), {"kind": "youden"})
+
+
+DECISIONS: dict[str, Decisions] = {
+    "temperature": Decisions(2.5),
+    "not reached": Decisions(0.4, point=point(0.99)),
+    "reached": Decisions(point=point(1e-6, "lesion")),
+    "max": Decisions(0.7, MaxAggregate(), "organ"),
+    "noisy_or": Decisions(slices=NoisyOrAggregate(), positive="lesion", point=point(0.8, "lesion")),
+    "top_k": Decisions(1.5, TopKAggregate(k=4), "background"),
+}
+"""What may have been chosen for a classifier."""
+FINDINGS: dict[str, Decisions] = {
+    "findings above one half": Decisions(0.4),
+    "one reached": Decisions(point=FindingPoints({"one": point(1e-6, "one"), "two": point(1 - 1e-6, "two")})),
+    "max": Decisions(0.7, MaxAggregate(), point=FindingPoints({"two": point(0.3, "two")})),
+    "noisy_or": Decisions(slices=NoisyOrAggregate()),
+    "top_k": Decisions(1.5, TopKAggregate(k=4)),
+}
+"""What may have been chosen for findings."""
+
+
+def deciding(subject: Predictor, decisions: Decisions) -> Predictor:
+    """The predictor as hilum makes it where this was chosen."""
+    decide = DecideConfig.model_construct(positive=decisions.positive, slices=decisions.slices)
+    return replace(subject, temperature=decisions.temperature, slice_pool=decide.slice_pool(subject.problem))
 
 
 def affine(axes: str = "LIA", spacing: Sequence[float] = (1.5, 2.0, 3.0)) -> npt.NDArray[np.float64]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from tests.exporting.conftest import classifier, scan, segmenter
+from tests.exporting.conftest import answering, classifier, point, scan, segmenter
 
 from hilum.case import ImageRef
+from hilum.evaluation.decision import FindingPoints
 from hilum.exporting.parity import CaseParity, ParityError, compare_answers, compare_labels, judge, run_alone
 from hilum.formats.writing import write_mask_like
 
@@ -41,13 +42,35 @@ def test_labels_on_another_grid_are_refused(tmp_path: Path) -> None:
 def test_classes_are_compared_by_name(tmp_path: Path) -> None:
     subject = classifier()
     image = subject.read([ImageRef(scan(tmp_path / "scan.nii.gz"))])
-    ours = dict(zip(subject.problem.classes, subject.classify(image).tolist(), strict=True))
-    assert compare_answers("a", image, dict(reversed(ours.items())), predictor=subject) == CaseParity(
-        "a", 1.0, 0.0, of="class"
+    classes, found = subject.problem.classes, subject.classify(image).tolist()
+    likely = {f"p_{name}": value for name, value in zip(classes, found, strict=True)}
+    likeliest, least = max(zip(found, classes, strict=True))[1], min(zip(found, classes, strict=True))[1]
+    theirs = {**dict(reversed(likely.items())), "predicted": likeliest}
+    assert compare_answers("a", image, theirs, predictor=subject) == CaseParity("a", 1.0, 0.0, of="class")
+    reached = point(min(found) / 2, least)
+    assert compare_answers("a", image, theirs, predictor=subject, point=reached) == CaseParity("a", 0, 0, of="class")
+    other = {**theirs, "predicted": least, f"p_{likeliest}": 0.0}
+    assert compare_answers("a", image, other, predictor=subject) == CaseParity("a", 0.0, max(found), of="class")
+
+
+def test_findings_are_compared_as_they_are_decided_and_numbers_in_their_spread(tmp_path: Path) -> None:
+    file = scan(tmp_path / "scan.nii.gz")
+    findings = answering("multilabel")
+    image = findings.read([ImageRef(file)])
+    one, two = findings.classify(image).tolist()
+    said = {"p_one": one, "predicted_one": int(one > 0.5), "p_two": two - 0.25, "predicted_two": int(two > 0.5)}
+    found = compare_answers("a", image, said, predictor=findings)
+    assert found == CaseParity("a", 1.0, pytest.approx(0.25), of="findings")  # type: ignore[arg-type]
+    points = FindingPoints({"one": point(one / 2, "one"), "two": point((1 + two) / 2, "two")})
+    found = compare_answers(
+        "a", image, said | {"predicted_one": 1, "predicted_two": 1}, predictor=findings, point=points
     )
-    likeliest = max(ours, key=ours.__getitem__)
-    found = compare_answers("a", image, {**ours, likeliest: 0.0}, predictor=subject)
-    assert found == CaseParity("a", 0.0, ours[likeliest], of="class")
+    assert found.same == 0.5
+    numbers = answering("regression")  # of which the first has a standard deviation of 12, the second of 200
+    years, ml = numbers.classify(image).tolist()
+    theirs = {"predicted_one": years + 3, "unit_one": "years", "predicted_two": ml - 100, "unit_two": "ml"}
+    found = compare_answers("a", image, theirs, predictor=numbers)
+    assert found == CaseParity("a", 1.0, pytest.approx(0.5), of="numbers")  # type: ignore[arg-type]
 
 
 def test_what_is_too_far_off_is_named() -> None:

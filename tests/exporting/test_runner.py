@@ -13,6 +13,7 @@ import torch
 from tests.exporting.conftest import affine
 
 from hilum import exporting
+from hilum.exporting.decisions import AGGREGATES
 from hilum.exporting.description import POSTPROCESS_KINDS, PREPARE_KINDS, describe_step
 from hilum.inference.postprocess.apply import postprocessed as by_hilum
 from hilum.inference.postprocess.base import PostprocessConfig
@@ -79,7 +80,8 @@ def test_the_runner_is_short_and_needs_three_packages() -> None:
     lines = (FOLDER / "runner.py").read_text(encoding="utf-8").splitlines()
     assert len(lines) < 200
     assert imports(FOLDER / "runner.py") - STANDARD == {"nibabel", "numpy", "onnxruntime"}
-    assert imports(FOLDER / "runner_postprocess.py") - STANDARD == {"numpy"}
+    for beside in ("runner_postprocess.py", "runner_decide.py"):
+        assert imports(FOLDER / beside) - STANDARD == {"numpy"}
 
 
 def test_every_step_of_hilum_but_filter_is_known_to_the_runner() -> None:
@@ -87,6 +89,8 @@ def test_every_step_of_hilum_but_filter_is_known_to_the_runner() -> None:
     assert own - {"filter"} == set(PREPARE_KINDS)
     own = {kind for kind, step in kinds("postprocess").items() if step.__module__.startswith("hilum.")}
     assert own == set(POSTPROCESS_KINDS)
+    own = {kind for kind, step in kinds("aggregates").items() if step.__module__.startswith("hilum.")}
+    assert own == set(AGGREGATES)
 
 
 @pytest.mark.parametrize("step", GRID_STEPS, ids=str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,26 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from tests.exporting.conftest import PREPARE, affine, answering, classifier, problem, restorer, scan, segmenter
+from tests.exporting.conftest import (
+    DECISIONS,
+    FINDINGS,
+    PREPARE,
+    affine,
+    answering,
+    classifier,
+    deciding,
+    point,
+    problem,
+    restorer,
+    scan,
+    segmenter,
+)
 
 from hilum.case import Case, ImageRef
 from hilum.errors import ConfigError
-from hilum.exporting.description import refuse_unknown
+from hilum.evaluation.decision import FindingPoints
+from hilum.exporting.decisions import AS_THEY_ARE, Decisions
+from hilum.exporting.description import describe, refuse_unknown
 from hilum.exporting.network import DEFAULT_OPSET
 from hilum.exporting.parity import CaseParity, compare_answers, compare_images, compare_labels
 from hilum.exporting.standalone import argument, prove_standalone, write_standalone
@@ -60,30 +76,40 @@ VARIANTS: dict[str, Predictor] = {
 }
 
 
-def written(subject: Predictor, folder: Path) -> tuple[Any, Any]:
+def written(subject: Predictor, folder: Path, decisions: Decisions = AS_THEY_ARE) -> tuple[Any, Any]:
     """The network and its description, as the runner has them."""
-    write_standalone(subject, folder, opset=DEFAULT_OPSET, frames=[None], source=SOURCE)
+    write_standalone(subject, folder, opset=DEFAULT_OPSET, frames=[None], source=SOURCE, decisions=decisions)
     spec = json.loads((folder / "model.json").read_text())
     return onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"]), spec
 
 
-def compared(subject: Predictor, folder: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> CaseParity:
+def compared(
+    subject: Predictor,
+    folder: Path,
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    decisions: Decisions = AS_THEY_ARE,
+) -> CaseParity:
     """The answer of the runner in this process against hilum's."""
-    network, spec = written(subject, folder)
+    network, spec = written(subject, folder, decisions)
+    monkeypatch.syspath_prepend(folder)  # where a script finds what lies beside it
+    for beside in ("postprocess", "decide"):
+        sys.modules.pop(beside, None)
     found, first = runner.solved(names, network, spec)
     image = subject.read([ImageRef(Path(name)) if name else None for name in names])
     if not subject.problem.dense:
-        theirs = dict(zip(spec["classes"], found.tolist(), strict=True))
-        return compare_answers("case", image, theirs, predictor=subject)
-    monkeypatch.syspath_prepend(folder)  # where a script finds what lies beside it
-    sys.modules.pop("postprocess", None)
+        theirs = runner.import_module("decide").told(found, spec)
+        return compare_answers("case", image, theirs, predictor=subject, point=decisions.point)
     out = folder / "case.nii.gz"
-    runner.write(runner.labelled(found, first, spec), out, first)
+    runner.write(runner.import_module("decide").shown(found, first, spec), out, first)
     runner.write(np.moveaxis(found, 0, -1), folder / "p.nii.gz", first)
     assert len(np.unique(np.asarray(nib.load(out).dataobj))) > 1  # type: ignore[attr-defined]
     return compare_labels("case", image, out, predictor=subject, probabilities=folder / "p.nii.gz")
 
 
+CLOSE = 1e-4
+"""Of the range of the input: rounding in prepared intensities, times the 1050 that leads some of them back."""
 ANSWERS: dict[str, Predictor] = {
     "findings": answering("multilabel", flips=((1,),)),
     "numbers": answering("regression"),
@@ -97,9 +123,13 @@ ANSWERS: dict[str, Predictor] = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_the_runner_answers_other_tasks_as_hilum_does(name: str, tmp_path: Path) -> None:
+def test_the_runner_answers_other_tasks_as_hilum_does(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     subject, file = ANSWERS[name], scan(tmp_path / "scan.nii.gz")
     network, spec = written(subject, tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # where a script finds what lies beside it
+    sys.modules.pop("decide", None)
     answer, first = runner.solved([str(file)], network, spec)
     image = subject.read([ImageRef(file)])
     if not subject.problem.dense:
@@ -112,9 +142,9 @@ def test_the_runner_answers_other_tasks_as_hilum_does(name: str, tmp_path: Path)
     runner.write(np.moveaxis(answer, 0, -1)[..., 0], tmp_path / "out.nii.gz", first)
     found = compare_images("case", image, tmp_path / "out.nii.gz", predictor=subject)
     assert found.difference is not None
-    assert found.difference < 2e-5
+    assert found.difference < CLOSE
     after: Any = nib.load(tmp_path / "out.nii.gz")
-    assert np.abs(np.asarray(after.dataobj) - ours[0].numpy()).max() < 2e-5 * float(np.ptp(image.tensor.numpy()))
+    assert np.abs(np.asarray(after.dataobj) - ours[0].numpy()).max() < CLOSE * float(np.ptp(image.tensor.numpy()))
     assert (after.get_data_dtype(), int(after.header["intent_code"])) == (np.float32, 0)
 
 
@@ -124,6 +154,70 @@ def test_the_runner_answers_as_hilum_does(name: str, tmp_path: Path, monkeypatch
     assert found.same == 1
     assert found.difference is not None
     assert found.difference < 2e-5
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_runner_decides_as_hilum_does(
+    name: str, dims: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions = DECISIONS[name]
+    subject = deciding(classifier(dims, slice_axis=0 if dims == 2 else None), decisions)
+    found = compared(subject, tmp_path, [str(scan(tmp_path / "scan.nii.gz"))], monkeypatch, decisions=decisions)
+    assert found.same == 1
+    assert found.difference is not None
+    assert found.difference < 2e-5
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_the_runner_decides_on_findings_as_hilum_does(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions = FINDINGS[name]
+    subject = deciding(answering("multilabel"), decisions)
+    found = compared(subject, tmp_path, [str(scan(tmp_path / "scan.nii.gz"))], monkeypatch, decisions=decisions)
+    assert (found.same, found.of) == (1, "findings")
+    assert found.difference is not None
+    assert found.difference < 2e-5
+
+
+def test_what_is_said_of_a_whole_image_stands_under_the_names_of_the_table(tmp_path: Path) -> None:
+    """Those of docs/prediction.md, value by value, from known answers of a network."""
+    decide: Any = pytest.importorskip("hilum.exporting.runner_decide")
+    specs = {}
+    for name, subject, decisions in (
+        ("classes", classifier(), Decisions(point=point(0.4, "lesion"))),
+        ("findings", answering("multilabel"), Decisions(point=FindingPoints({"two": point(0.75, "two")}))),
+        ("numbers", answering("regression"), AS_THEY_ARE),
+    ):
+        specs[name] = describe(subject, frames=[None], source=SOURCE, decisions=decisions)
+    told = decide.told(np.float32([0.5, 0.125, 0.375]), specs["classes"])
+    expected = {"predicted": "background", "threshold": 0.4, "p_background": 0.5, "p_organ": 0.125, "p_lesion": 0.375}
+    assert list(told.items()) == list(expected.items())
+    told = decide.told(np.float32([0.5, 0.75]), specs["findings"])
+    expected = {"p_one": 0.5, "predicted_one": 0, "p_two": 0.75, "predicted_two": 1, "threshold_two": 0.75}
+    assert list(told.items()) == list(expected.items())
+    told = decide.told(np.float32([61.5, 1400]), specs["numbers"])
+    expected = {"predicted_one": 61.5, "unit_one": "years", "predicted_two": 1400.0, "unit_two": "ml"}
+    assert list(told.items()) == list(expected.items())
+
+
+# Regions that are nearly certain: of two neighbouring float32 numbers below 1, a temperature of 3 makes probabilities
+# that are 0.001 apart, one of 1.5 such that are 0.00001 apart.
+@pytest.mark.parametrize(
+    ("classes", "temperature"),
+    [(problem("segmentation", 3), 0.5), (problem("segmentation", 3), 3.0), (REGIONS, 0.5), (REGIONS, 1.5)],
+    ids=["classes, sharper", "classes, softer", "regions, sharper", "regions, softer"],
+)
+def test_the_runner_tempers_as_hilum_does(
+    classes: Problem, temperature: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = replace(segmenter(problem=classes), temperature=temperature)
+    decisions = Decisions(temperature)
+    found = compared(subject, tmp_path, [str(scan(tmp_path / "scan.nii.gz"))], monkeypatch, decisions=decisions)
+    assert found.same == 1
+    assert found.difference is not None
+    assert found.difference < 5e-5  # a temperature below 1 makes rounding larger
 
 
 def test_missing_channels_are_empty_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +267,7 @@ def test_files_of_one_name_are_refused_and_bad_ones_fail_alone(
     (tmp_path / "in" / "more").mkdir(parents=True)
     written(segmenter(), tmp_path / "out")
     monkeypatch.setattr(runner, "__file__", str(tmp_path / "out" / "run.py"))
+    monkeypatch.syspath_prepend(tmp_path / "out")  # where a script finds what lies beside it
     good, bad = scan(tmp_path / "in" / "good.nii.gz"), tmp_path / "in" / "bad.nii"
     write_volume(bad, np.full((4, 4, 4), np.nan, np.float32), np.eye(4))
     monkeypatch.setattr(sys, "argv", ["run.py", str(tmp_path / "in"), str(tmp_path / "labels")])

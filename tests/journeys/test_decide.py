@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -298,11 +301,24 @@ def test_new_images_are_decided_on_as_the_validation_part_was(
         assert odds[0] == pytest.approx(odds[1] / temperature, rel=1e-3, abs=1e-4)
 
 
-def test_an_export_says_that_it_would_decide_otherwise(hilum: Hilum, whole: Path, tmp_path: Path) -> None:
-    words = ["decide.calibrate=false", "decide.operating_point=argmax"]
-    refused = hilum("export", whole, tmp_path / "out")
-    assert refused.code == 2
-    assert " ".join(words) in refused.err
-    assert not (tmp_path / "out").exists()
-    done = hilum("export", whole, tmp_path / "out", *words)
+def test_an_export_decides_as_prediction_does(hilum: Hilum, whole: Path, folder: Path, tmp_path: Path) -> None:
+    """The runner alone, on copies of pictures as NIfTI files, against the rows of hilum predict."""
+    pytest.importorskip("onnxruntime")
+    out, images = tmp_path / "out", tmp_path / "images"
+    done = hilum("export", whole, out)
     assert done.code == 0, done.text
+    assert "decide.patient: an export decides about cases" in done.out
+    assert read_json(out / "parity.json")["least_agreement"] == 1
+    images.mkdir()
+    for name in ("30_0", "30_1", "31_0", "32_1", "33_2"):
+        pixels = np.array(Image.open(folder / f"{name}.png"))
+        nib.Nifti1Image(pixels.T[..., None], np.eye(4)).to_filename(images / f"{name}.nii.gz")
+    alone = [sys.executable, out / "run.py", images, tmp_path / "theirs"]
+    subprocess.run(list(map(str, alone)), cwd=tmp_path, check=True)
+    found = predicted(hilum, whole, images, tmp_path / "ours")["results"]
+    assert len({row["predicted"] for row in found}) == 2
+    for row in found:
+        theirs = read_json(tmp_path / "theirs" / f"{row['case_id']}.json")
+        assert theirs.keys() == {"predicted", "threshold", "p_healthy", "p_ill"}
+        assert (theirs["predicted"], theirs["threshold"]) == (row["predicted"], float(row["threshold"]))
+        assert theirs["p_ill"] == pytest.approx(float(row["p_ill"]), abs=1e-5)

@@ -19,6 +19,7 @@ ALONE = """\
 import runpy, sys
 sys.modules.update(dict.fromkeys(("hilum", "torch", "scipy", "monai")))  # importing one of them fails
 sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])  # as Python itself does for a script
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 """Runs a script where only what it needs can be imported."""
@@ -35,7 +36,8 @@ def exported(hilum: Hilum, trained: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_the_export_is_complete_and_its_parity_is_kept(exported: Path, trained: Path) -> None:
-    assert sorted(file.name for file in exported.iterdir()) == ["model.json", "model.onnx", "parity.json", "run.py"]
+    files = ["decide.py", "model.json", "model.onnx", "parity.json", "run.py"]
+    assert sorted(file.name for file in exported.iterdir()) == files
     parity = read_json(exported / "parity.json")
     assert {case["case"] for case in parity["cases"]} <= parts(trained)["val"]
     assert parity["least_agreement"] >= 0.999

@@ -133,6 +133,29 @@ def test_overlays_are_pictures(full: Path) -> None:
             assert picture.width > picture.height > 300
 
 
+def test_the_legend_of_an_overlay_tells_sizes(
+    hilum: Hilum, trained: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Voxels counted in the labels, times the size of a voxel."""
+    from hilum.report.overlay import Overlay
+
+    drawn: list[Overlay] = []
+
+    def keep(overlay: Overlay, problem: object, out: Path) -> None:
+        drawn.append(overlay)
+        out.parent.mkdir()
+        out.write_bytes(b"a picture")
+
+    monkeypatch.setattr("hilum.pipeline.predicting.extras.write_overlay", keep)
+    out = tmp_path / "out"
+    assert hilum("predict", trained, inputs / "a.nii.gz", out, "--overlays").code == 0
+    assert {"organ_ml", "organ_parts"} <= rows(out)["a"].keys()
+    labels = nifti(out / "a.nii.gz")
+    voxel_ml = abs(np.linalg.det(labels.affine[:3, :3])) / 1000
+    counts = {name: int((values(out / "a.nii.gz") == value).sum()) for name, value in (("organ", 1), ("lesion", 2))}
+    assert drawn[0].sizes == {name: f"{count * voxel_ml:.3g} ml" for name, count in counts.items()}
+
+
 def test_a_case_is_done_again_where_one_of_its_files_is_missing_or_changed(
     hilum: Hilum, trained: Path, inputs: Path, full: Path, own: Path
 ) -> None:

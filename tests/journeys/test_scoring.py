@@ -92,8 +92,7 @@ def test_a_run_is_compared_with_the_outputs_of_another_tool(
     hilum: Hilum, own_run: Path, phantoms: Path, tmp_path: Path
 ) -> None:
     """Copies of the truth as another tool's outputs: the gap is how far the run is from 1."""
-    assert hilum("evaluate", own_run, "--part", "test").code == 0
-    for name in parts(own_run)["test"]:
+    for name in parts(own_run)["val"]:
         for folder in ("perfect", "labels"):
             (tmp_path / folder).mkdir(exist_ok=True)
             shutil.copy(phantoms / "labels" / f"{name}.nii.gz", tmp_path / folder)
@@ -104,10 +103,14 @@ def test_a_run_is_compared_with_the_outputs_of_another_tool(
     done = hilum("compare", own_run, tmp_path / "perfect-scores", "-o", out)
     assert done.code == 0, done.text
     (line,) = [row for row in read_csv(out / "compare.csv") if not row["structure"]]
-    mean = read_json(own_run / "summary.json")["test"]["overall"]["dice"]["value"]
+    mean = read_json(own_run / "summary.json")["val"]["overall"]["dice"]["value"]
     assert float(line["difference"]) == pytest.approx(mean - 1)
-    assert read_json(out / "compare.json")["part"] == "test"
-    hilum("compare", own_run, tmp_path / "perfect-scores", "-o", out, "--overwrite", "--part", "val").refuses("lacks")
+    assert read_json(out / "compare.json")["part"] == "val"
+    for name in list(parts(own_run)["val"])[:1]:
+        (tmp_path / "perfect" / f"{name}.nii.gz").unlink()
+    again = ("--classes", classes, "--patients", patients, "metrics=[dice]", "--subset", "--overwrite")
+    assert scored(hilum, tmp_path, "perfect", *again).code == 0
+    hilum("compare", own_run, tmp_path / "perfect-scores", "-o", tmp_path / "less").refuses("perfect-scores lacks 1")
 
 
 def test_groups_come_from_the_table_of_patients(hilum: Hilum, tmp_path: Path, masks: Any) -> None:

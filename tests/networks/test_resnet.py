@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hilum.networks.resnet import ResNetConfig
+from hilum.networks.resnet import BasicBlock, Bottleneck, ResNetConfig
 from hilum.problem import Problem
 
 
@@ -71,3 +71,23 @@ def test_dropout_stands_before_the_last_layer() -> None:
     image = torch.randn(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(1)
     assert not torch.equal(model(image), model(image))
+
+
+@pytest.mark.parametrize("block", [BasicBlock, Bottleneck])
+@pytest.mark.parametrize("shortcut", [True, False])
+def test_a_block_that_computes_nothing_passes_its_input_on_only_by_its_shortcut(
+    block: type[BasicBlock | Bottleneck], shortcut: bool
+) -> None:
+    made = block(2, 8, width=8 // block.expansion, stride=1, shortcut=shortcut).eval()
+    last = made.bn3 if isinstance(made, Bottleneck) else made.bn2
+    torch.nn.init.zeros_(last.weight)
+    features = torch.randn(2, 8, 5, 5, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(made(features), features.relu() if shortcut else torch.zeros_like(features))
+
+
+def test_a_plain_network_lacks_the_weights_of_the_shortcuts_only() -> None:
+    small = problem(2, channels=1, classes=2)
+    plain = ResNetConfig(width=4, shortcuts=False).build(small).state_dict()
+    residual = ResNetConfig(width=4).build(small).state_dict()
+    assert {name for name in residual if "downsample" not in name} == set(plain)
+    assert len(plain) < len(residual)

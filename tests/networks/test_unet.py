@@ -120,3 +120,25 @@ def test_learns_to_find_a_bright_disc(residual: bool) -> None:
         found = model.eval()(noisy[6:]).argmax(1)
     overlap = 2 * (found * truth[6:]).sum() / (found.sum() + truth[6:].sum())
     assert overlap > 0.8
+
+
+def test_without_skips_the_decoder_sees_the_lowest_level_only() -> None:
+    """Cut off from the level below, a U-Net still sees the image through its skips; without them it sees nothing."""
+    for skips in (True, False):
+        model = UNetConfig(channels=(4, 6, 8), skips=skips).build(problem(2)).eval()
+        for up in model.get_submodule("up"):
+            torch.nn.init.zeros_(up.get_parameter("weight"))
+        with torch.no_grad():
+            same = torch.equal(model(images(1, 1, 16, 16)), model(2 * images(1, 1, 16, 16).flip(-1)))
+        assert same != skips
+
+
+def test_without_skips_each_level_lacks_the_kernels_for_them() -> None:
+    counts = [
+        sum(
+            parameter.numel()
+            for parameter in UNetConfig(channels=(4, 6, 8), skips=skips).build(problem(2)).parameters()
+        )
+        for skips in (True, False)
+    ]
+    assert counts[0] - counts[1] == 9 * (4 * 4 + 6 * 6)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tests.exporting.conftest import answering, classifier, restorer, scan, segmenter
+from tests.exporting.conftest import DECISIONS, FINDINGS, answering, classifier, deciding, restorer, scan, segmenter
 
 from hilum.case import Case, ImageRef
 from hilum.errors import ConfigError
 from hilum.exporting.bundle import prove_bundle, refuse_unsuited, write_bundle
+from hilum.exporting.decisions import Decisions
 from hilum.exporting.parity import compare_answers, compare_labels
 from hilum.inference.postprocess.largest_component import LargestComponentConfig
 from hilum.inference.predictor import Predictor
@@ -46,6 +48,19 @@ PREPARE = (CanonicalConfig(), SpacingConfig(mm=(3.0, 2.25, 2.2)), ZscoreConfig()
 FITTED = (ChannelRange(low=-300, high=500, mean=90, std=210),)
 # Windows cover the image in one row, or where one fits: MONAI sets several rows of them elsewhere than hilum does.
 VARIANTS: dict[str, tuple[Predictor, float]] = {
+    **{
+        f"class of slices, {name}": (deciding(classifier(2, slice_axis=0), decisions), 1.0)
+        for name, decisions in DECISIONS.items()
+    },
+    **{
+        f"findings of slices, {name}": (deciding(answering("multilabel"), decisions), 1.0)
+        for name, decisions in FINDINGS.items()
+    },
+    "tempered": (replace(segmenter(window=(16, 16, 16), prepare=PREPARE), temperature=2.0), 0.999),
+    "tempered regions": (
+        replace(segmenter(window=(16, 16, 16), prepare=PREPARE, problem=REGIONS), temperature=0.5),
+        0.999,
+    ),
     "windows": (segmenter(window=(16, 16, 16), prepare=PREPARE), 0.999),
     "flips": (segmenter(window=(16, 16, 16), prepare=PREPARE, flips=((0,), (1, 2))), 0.999),
     "whole image": (segmenter(window=None, multiple=4, prepare=PREPARE), 0.999),
@@ -68,9 +83,11 @@ def test_monai_answers_as_hilum_does(name: str, tmp_path: Path) -> None:
     from monai.bundle import run
 
     subject, least = VARIANTS[name]
+    chosen = FINDINGS if name.startswith("findings") else DECISIONS
+    decisions = chosen.get(name.partition(", ")[2], Decisions(subject.temperature))
     bundle: Any = tmp_path / "bundle"
     bundle.mkdir()
-    write_bundle(subject, bundle, source=SOURCE)
+    write_bundle(subject, bundle, source=SOURCE, decisions=decisions)
     file = scan(tmp_path / "images" / "scan.nii.gz")
     places = {"bundle_root": str(bundle), "dataset_dir": str(file.parent), "output_dir": str(tmp_path / "out")}
     with warnings.catch_warnings():
@@ -79,7 +96,7 @@ def test_monai_answers_as_hilum_does(name: str, tmp_path: Path) -> None:
     image = subject.read([ImageRef(file)])
     if not subject.problem.dense:
         theirs = json.loads((tmp_path / "out" / "scan.json").read_text())
-        found = compare_answers("scan", image, theirs, predictor=subject)
+        found = compare_answers("scan", image, theirs, predictor=subject, point=decisions.point)
         assert found.difference is not None
         assert found.difference < 1e-3
     else:
@@ -110,3 +127,5 @@ def test_channels_in_several_files_become_a_series_for_monai(tmp_path: Path) -> 
     case = Case("two", "two", refs)
     (found,) = prove_bundle(subject, [case], folder=tmp_path / "bundle", scratch=tmp_path)
     assert found.same > 0.999
+    assert found.difference is not None
+    assert found.difference < 1e-3

@@ -75,7 +75,9 @@ def test_each_finding_has_a_threshold_of_its_own() -> None:
     made = [Output(str(k), str(k), *of_image(truth[k], likely[k][None])) for k in range(40)]
     content = json.loads(json.dumps(chosen(made, problem, section(calibrate=True, operating_point="youden"))))
     known = truth != IGNORE
-    assert content["validation"]["raw"]["nll"] == pytest.approx(log_loss(truth[known], likely[known]), rel=1e-6)
+    assert content["validation"]["raw"]["nll"] == pytest.approx(
+        log_loss(truth[known], likely[known].astype(np.float64)), rel=1e-6
+    )
     assert content["validation"]["calibrated"]["nll"] < content["validation"]["raw"]["nll"]
     odds = np.log(likely / (1 - likely)) / content["temperature"]
     points = content["operating_points"]["case"]["findings"]
@@ -93,12 +95,16 @@ def test_a_finding_that_no_validation_case_has_is_named() -> None:
     cases = tuple(Case(f"c{k}", f"p{k // 2}", (None,), label) for k, label in enumerate(labels))
     trained = (Case("t", "t", (None,), ""),)
     asked = section(operating_point="youden", patient={"labels": "any"})
-    assert list(decision_faults(asked, problem, Split({"train": trained, "val": cases}))) == []
+    alone = section(operating_point="youden")
+    assert list(decision_faults(alone, problem, Split({"train": trained, "val": cases}))) == []
+    (fault,) = decision_faults(asked, problem, Split({"train": trained, "val": cases}))
+    assert fault == (("decide", "patient"), fault[1])  # every patient has an image with edema
+    assert "but for edema (in 2 of 2)" in fault[1]
+    (fault,) = decision_faults(section(patient={}), problem, Split({"train": trained, "val": cases[:2]}))
+    assert "patient p0: edema: received 1, 0" in fault[1]
     (fault,) = decision_faults(asked, problem, Split({"train": trained, "val": cases[:2]}))
     assert fault[0] == ("decide", "operating_point")
     assert "mass (in 0 of 2)" in fault[1]
-    (fault,) = decision_faults(section(patient={}), problem, Split({"train": trained, "val": cases[:2]}))
-    assert "patient p0: edema: received 1, 0" in fault[1]
 
 
 def test_nothing_is_made_up_where_everything_is_right() -> None:

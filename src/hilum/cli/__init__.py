@@ -11,6 +11,7 @@ from collections.abc import Sequence
 # Verb -> the line that help shows for it. The module of the same name is imported when the verb is used.
 VERBS = {
     "demo": "phantom patients from start to finish: generate, train, evaluate, predict; CPU, offline",
+    "course": "learn with pictures, rung by rung, from a line to a U-Net: train, measure, draw; CPU, offline",
     "new": "look at a data set and write a commented configuration for it",
     "check": "find everything wrong with a configuration and its data; trains nothing",
     "describe": "a network layer by layer: output shape, parameters, multiply-adds, receptive field; needs no data",

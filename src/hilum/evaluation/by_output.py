@@ -98,7 +98,13 @@ def outputs_of(rows: Sequence[Row], problem: Problem) -> list[Output]:
     prefix = PREDICTED_PREFIX if problem.continuous else PROBABILITY_PREFIX
     patients = [str(row["patient_id"]) for row in rows]
     return [
-        Output(name, *(_column(rows, f"{kind}{name}") for kind in (TRUTH_PREFIX, prefix, PREDICTED_PREFIX)), patients)
+        Output(
+            name,
+            _column(rows, f"{TRUTH_PREFIX}{name}"),
+            _column(rows, f"{prefix}{name}"),
+            _column(rows, f"{PREDICTED_PREFIX}{name}"),
+            patients,
+        )
         for name in problem.classes
     ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from hilum.evaluation.operating_points.base import Threshold
-from hilum.evaluation.rows import PREDICTED_PREFIX, PROBABILITY_PREFIX
+from hilum.evaluation.rows import PREDICTED_PREFIX, PROBABILITY_PREFIX, answer_cells
 from hilum.random import generator
 
 if TYPE_CHECKING:
@@ -133,6 +133,18 @@ def settled(row: Mapping[str, Any], point: Points | None, problem: Problem) -> d
     if isinstance(point, FindingPoints):
         return with_findings(row, point)
     return decided(row, point, problem.classes) if problem.kind == "classification" else dict(row)
+
+
+def told(values: Floats, point: Points | None, problem: Problem) -> dict[str, Any]:
+    """What is said of a whole image from the answer (num_outputs,) of a network, column by column of `results.csv`.
+
+    The class that is decided on with its threshold, or the findings with theirs, and all probabilities; or the numbers
+    with their units.
+    """
+    if problem.kind != "classification":
+        return settled(answer_cells(values, problem), point, problem)
+    row = {f"{PROBABILITY_PREFIX}{name}": float(p) for name, p in zip(problem.classes, values, strict=True)}
+    return settled(row, point, problem)
 
 
 def with_findings(row: Mapping[str, Any], points: FindingPoints) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def _keys_of(
 def _errors_by_patient(one: Output, owner: Indices, num_patients: int) -> Floats:
     """The mean absolute error of each patient (P,), NaN where nothing of the patient is known."""
     errors, known = np.abs(one.answers - one.truth), one.known
-    sums = np.bincount(owner[known], errors[known], num_patients)
+    sums = np.bincount(owner[known], errors[known], num_patients).astype(np.float64)
     return ratio(sums, np.bincount(owner[known], minlength=num_patients).astype(np.float64))
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FEW_OF_A_KIND = "no interval: it needs cases of the class, and others, of at least two patients each"
 FLAT = "that is no certainty about other patients"
 RESAMPLED = ("bca", "percentile")
+"""Only scores that have both ends name one of these as their method."""
+ROUNDING = 1e-9
+"""A width below this share of the value comes from rounding."""
 MOST_NAMED = 6
 """Scores that a note names."""
 UNSTABLE_SHARE = 0.05
@@ -89,7 +92,7 @@ def flat_note(scores: Mapping[str, Score]) -> str:
     flat = [
         name
         for name, found in scores.items()
-        if found.get("method") in RESAMPLED and found["low"] is not None and found["low"] == found["high"]
+        if found.get("method") in RESAMPLED and found["high"] - found["low"] <= ROUNDING * max(1.0, abs(found["value"]))
     ]
     if not flat:
         return ""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hilum.errors import ConfigError
-from hilum.exporting.bundle_config import inference_config
+from hilum.exporting.bundle_config import PROBABILITIES, inference_config
+from hilum.exporting.decisions import AS_THEY_ARE, Decisions
 from hilum.exporting.network import output_name, write_torchscript
 from hilum.exporting.parity import CaseParity, compare_answers, compare_labels, run_alone
 from hilum.formats.nifti import write_volume
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from hilum.inference.inputs import Frames
     from hilum.inference.predictor import Predictor
 
+PROOF = "proof.json"
+"""The configuration that a bundle is proved with: its own, and all probabilities are written, too."""
 RUN = """\
 import sys
 from monai.bundle import run
-run(config_file="configs/inference.json", meta_file="configs/metadata.json", dataset_dir=sys.argv[1],
+run(config_file=sys.argv[3], meta_file="configs/metadata.json", dataset_dir=sys.argv[1],
     output_dir=sys.argv[2])
 """
 """What `python -m monai.bundle run` calls; that command itself also needs the package fire."""
@@ -53,18 +56,22 @@ def refuse_unsuited(predictor: Predictor, frames: Frames) -> None:
         raise ConfigError("--format monai cannot express " + "; nor ".join(faults) + ". --format onnx can")
 
 
-def write_bundle(predictor: Predictor, folder: Path, *, source: dict[str, Any]) -> None:
+def write_bundle(
+    predictor: Predictor, folder: Path, *, source: dict[str, Any], decisions: Decisions = AS_THEY_ARE
+) -> None:
     """Write the network, MONAI's configuration, and what a bundle has besides, into `folder`."""
     for name in ("models", "configs", "docs"):
         (folder / name).mkdir()
     write_torchscript(predictor, folder / "models" / "model.ts")
-    _write_json(folder / "configs" / "inference.json", inference_config(predictor))
+    _write_json(folder / "configs" / "inference.json", inference_config(predictor, decisions))
     _write_json(folder / "configs" / "metadata.json", _metadata(predictor, source))
     (folder / "docs" / "README.md").write_text(_readme(predictor, source), encoding="utf-8")
     (folder / "LICENSE").write_text(LICENSE, encoding="utf-8")
 
 
-def prove_bundle(predictor: Predictor, cases: Sequence[Case], *, folder: Path, scratch: Path) -> list[CaseParity]:
+def prove_bundle(
+    predictor: Predictor, cases: Sequence[Case], *, folder: Path, scratch: Path, decisions: Decisions = AS_THEY_ARE
+) -> list[CaseParity]:
     """What MONAI makes of each case with the bundle in `folder`, in a process of its own, against hilum.
 
     Raises ParityError where MONAI fails, DataError where hilum cannot read a case.
@@ -73,15 +80,18 @@ def prove_bundle(predictor: Predictor, cases: Sequence[Case], *, folder: Path, s
     images.mkdir()
     for number, case in enumerate(cases):
         _one_file(case, predictor, images, name=str(number))
-    run_alone(["-c", RUN, images.resolve(), output.resolve()], folder=folder)
+    proof = scratch.resolve() / PROOF
+    _write_json(proof, inference_config(predictor, decisions, probabilities=True))
+    run_alone(["-c", RUN, images.resolve(), output.resolve(), proof], folder=folder)
     found = []
     for number, case in enumerate(cases):
         image = predictor.read(case.images)
         if not predictor.problem.dense:
             theirs = json.loads((output / f"{number}.json").read_text(encoding="utf-8"))
-            found.append(compare_answers(case.id, image, theirs, predictor=predictor))
+            found.append(compare_answers(case.id, image, theirs, predictor=predictor, point=decisions.point))
         else:
-            found.append(compare_labels(case.id, image, output / f"{number}.nii.gz", predictor=predictor))
+            labels, likely = output / f"{number}.nii.gz", output / f"{number}_{PROBABILITIES}.nii.gz"
+            found.append(compare_labels(case.id, image, labels, predictor=predictor, probabilities=likely))
     return found
 
 
@@ -142,8 +152,9 @@ def _metadata(predictor: Predictor, source: dict[str, Any]) -> dict[str, Any]:
 
 
 def _readme(predictor: Predictor, source: dict[str, Any]) -> str:
-    numbers = "each number" if predictor.problem.continuous else "the probability of each class"
-    what = "label maps" if predictor.problem.kind == "segmentation" else f"JSON files with {numbers}"
+    said = {"classification": "its class and all probabilities", "multilabel": "its findings and their probabilities"}
+    json_files = f"JSON files, which say of each image {said.get(predictor.problem.kind, 'its numbers')}"
+    what = "label maps" if predictor.problem.kind == "segmentation" else json_files
     return f"""\
 # {source["run"]}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hilum.exporting.bundle_decisions import answering
+from hilum.exporting.decisions import AS_THEY_ARE, Decisions
 from hilum.exporting.description import describe_step, label_type, written
 from hilum.inference.windows import PADDING, SIGMA_SHARE
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from hilum.inference.predictor import Predictor
 
 Config = dict[str, Any]
+PROBABILITIES = "probabilities"
+"""What is added to the name of a file that holds them."""
 
 IMPORTS = (
     *("$import glob", "$import json", "$import math", "$import os", "$import numpy as np", "$import torch"),
@@ -43,8 +47,13 @@ ONE_CHANNEL = (
 """A label map that forgets how many channels its image had: MONAI 1.6 fails to save it otherwise."""
 
 
-def inference_config(predictor: Predictor) -> Config:
-    """The content of configs/inference.json: a folder of NIfTI files in, label maps (or probabilities) of each out."""
+def inference_config(
+    predictor: Predictor, decisions: Decisions = AS_THEY_ARE, *, probabilities: bool = False
+) -> Config:
+    """The content of configs/inference.json: a folder of NIfTI files in, label maps (or what is said of each) out.
+
+    With `probabilities` those of a segmentation are written too, on the grid of the image.
+    """
     segments = predictor.problem.kind == "segmentation"
     return {
         "imports": list(IMPORTS),
@@ -59,29 +68,27 @@ def inference_config(predictor: Predictor) -> Config:
         "preprocessing": _compose(_preprocessing(predictor)),
         "dataset": {"_target_": "Dataset", "data": "@datalist", "transform": "@preprocessing"},
         "inferer": _inferer(predictor),
-        **({"postprocessing": _compose(_postprocessing(predictor))} if segments else {}),
+        **({"postprocessing": _compose(_postprocessing(predictor, probabilities))} if segments else {}),
+        **answering(predictor.problem, decisions),
         "initialize": ["$torch.set_grad_enabled(False)", "$os.makedirs(@output_dir, exist_ok=True)"],
-        "run": [_run_segmentation() if segments else _run_classification(predictor)],
+        "run": [_run_segmentation() if segments else _run_whole(predictor)],
     }
 
 
 def _run_segmentation() -> str:
     return (
-        "$[@postprocessing({**item, 'pred': MetaTensor(@inferer(item['image'].as_tensor()[None].to(@device),"
-        " @network_def)[0])}) and None for item in @dataset]"
+        "$[@postprocessing({**item, 'pred': MetaTensor(@temper(@inferer(item['image'].as_tensor()[None].to(@device),"
+        " @network_def)[0]))}) and None for item in @dataset]"
     )
 
 
-def _run_classification(predictor: Predictor) -> str:
-    """Writes one JSON file an image: the probability of each class; of a 2D network the mean over the slices."""
+def _run_whole(predictor: Predictor) -> str:
+    """Writes one JSON file an image: what is said of all of it; of a 2D network, from what is said of slices."""
     slices = 0 if predictor.problem.dims == 3 else 1 + (predictor.slice_axis or 0)
     stack = "item['image'].as_tensor()" + ("[None]" if slices == 0 else f".movedim({slices}, 0)")
-    found = f"@inferer({stack}.to(@device), @network_def).mean(0).tolist()"
+    found = f"@temper(@pool(@inferer({stack}.to(@device), @network_def))).tolist()"
     name = "os.path.basename(item['image'].meta['filename_or_obj']).partition('.nii')[0] + '.json'"
-    return (
-        f"$[open(os.path.join(@output_dir, {name}), 'w').write(json.dumps(dict(zip(@classes, {found}))))"
-        " for item in @dataset]"
-    )
+    return f"$[open(os.path.join(@output_dir, {name}), 'w').write(json.dumps(@tell({found}))) for item in @dataset]"
 
 
 def _compose(transforms: list[Config]) -> Config:
@@ -181,22 +188,27 @@ def _inferer(predictor: Predictor) -> Config:
     return {"_target_": "SliceInferer", "spatial_dim": predictor.slice_axis or 0, **windows}
 
 
-def _postprocessing(predictor: Predictor) -> list[Config]:
+def _postprocessing(predictor: Predictor, probabilities: bool) -> list[Config]:
     values, members = written(predictor.problem)
     likely = f"$lambda x: torch.einsum('vr,r...->v...', torch.tensor({members}, dtype=x.dtype), torch.logit(x, 1e-6))"
     return [
         _on("Invertd", "pred", transform="@preprocessing", orig_keys="image", nearest_interp=False, device="cpu"),
+        *([_on("Lambdad", "pred", func=ONE_CHANNEL)] if predictor.problem.num_channels > 1 else []),
+        *([_saved(PROBABILITIES, "float32")] if probabilities else []),
         *([] if predictor.problem.exclusive else [_on("Lambdad", "pred", func=likely)]),
         _on("AsDiscreted", "pred", argmax=True),
         _on("MapLabelValued", "pred", orig_labels=list(range(len(values))), target_labels=values),
-        *([_on("Lambdad", "pred", func=ONE_CHANNEL)] if predictor.problem.num_channels > 1 else []),
-        _on(
-            "SaveImaged",
-            "pred",
-            output_dir="@output_dir",
-            output_postfix="",
-            output_dtype=f"$np.{label_type(values)}",
-            separate_folder=False,
-            resample=False,
-        ),
+        _saved("", label_type(values)),
     ]
+
+
+def _saved(postfix: str, dtype: str) -> Config:
+    return _on(
+        "SaveImaged",
+        "pred",
+        output_dir="@output_dir",
+        output_postfix=postfix,
+        output_dtype=f"$np.{dtype}",
+        separate_folder=False,
+        resample=False,
+    )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hilum.errors import ConfigError
+from hilum.exporting.decisions import AGGREGATES, AS_THEY_ARE, Decisions
 from hilum.formats.base import smallest_type
 from hilum.inference.postprocess.apply import LabelSets
 from hilum.inference.windows import PADDING, SIGMA_SHARE, WEIGHT_FLOOR
@@ -31,20 +32,28 @@ POSTPROCESS_KINDS = ("largest_component", "min_size", "fill_holes")
 """The post-processing steps that the runner does."""
 
 
-def refuse_unknown(predictor: Predictor) -> None:
+def refuse_unknown(predictor: Predictor, decisions: Decisions = AS_THEY_ARE) -> None:
     """Raise ConfigError naming every step of a predictor that no runner does, such as those of plugins."""
     unknown = [f"data.prepare '{step.kind}'" for step in predictor.prepare if step.kind not in PREPARE_KINDS]
     unknown += [
         f"predict.postprocess '{step.kind}'" for step in predictor.postprocess if step.kind not in POSTPROCESS_KINDS
     ]
+    if decisions.slices.kind not in AGGREGATES:
+        unknown.append(f"decide.slices '{decisions.slices.kind}'")
     if predictor.air is not None:
         unknown.append("predict.skip_air (export with predict.skip_air=false)")
     if unknown:
-        known = ", ".join((*PREPARE_KINDS, *POSTPROCESS_KINDS))
+        known = ", ".join((*PREPARE_KINDS, *POSTPROCESS_KINDS, *AGGREGATES))
         raise ConfigError(f"{', '.join(unknown)}: cannot be exported; the runner does {known}")
 
 
-def describe(predictor: Predictor, *, frames: Sequence[int | None], source: dict[str, Any]) -> dict[str, Any]:
+def describe(
+    predictor: Predictor,
+    *,
+    frames: Sequence[int | None],
+    source: dict[str, Any],
+    decisions: Decisions = AS_THEY_ARE,
+) -> dict[str, Any]:
     """Everything that the runner needs to know besides the network, ready for JSON.
 
     `frames` is what the images of a case are in their files, `source` tells where the network comes from.
@@ -76,6 +85,7 @@ def describe(predictor: Predictor, *, frames: Sequence[int | None], source: dict
         "class_values": [list(group) for group in problem.values],
         "exclusive": problem.exclusive,
         **({"units": list(problem.units)} if problem.kind == "regression" else {}),
+        "decide": decisions.described(problem),
         **(_decoding(problem) if problem.kind == "segmentation" else {}),
         "postprocess": [describe_postprocess(step, problem) for step in predictor.postprocess],
     }

@@ -25,7 +25,8 @@ INPUT = "images"
 UNBOUND_SIZE = 64
 """Side of the image that a network without window and fixed size is traced on."""
 FURTHER, ALIKE = 8, 1e-3
-"""By how much larger an image is on which a trace is tried, at least, and how near to torch's its probabilities are."""
+"""By how much larger an image is on which a trace is tried, at least, and how near to torch's its answers are:
+probabilities, or numbers in standard deviations."""
 
 
 def output_name(problem: Problem) -> str:
@@ -111,7 +112,9 @@ def _answers_at_another_size(predictor: Predictor, file: Path) -> bool:
         (answer,) = session.run(None, {INPUT: images.numpy()})
     except Exception:  # onnxruntime has no common class of errors
         return False
-    return answer.shape == tuple(expected.shape) and bool((torch.from_numpy(answer) - expected).abs().max() < ALIKE)
+    scale = torch.tensor([std for _, std in predictor.problem.scales] or [1.0])  # of numbers, which have units
+    difference = (torch.from_numpy(answer) - expected) / scale if answer.shape == tuple(expected.shape) else None
+    return difference is not None and bool(difference.abs().max() < ALIKE)
 
 
 def _write_traced(predictor: Predictor, file: Path, *, opset: int, any_size: bool) -> None:

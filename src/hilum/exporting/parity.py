@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ import numpy as np
 
 from hilum.case import ImageRef
 from hilum.errors import HilumError, number_of
-from hilum.evaluation.rows import LIKELY
+from hilum.evaluation.decision import PREDICTED, told
+from hilum.evaluation.rows import PREDICTED_PREFIX, PROBABILITY_PREFIX
 from hilum.formats.reading import read_mask
 from hilum.inference.restoring import restored
 from hilum.volume import Volume, resample
@@ -24,6 +25,7 @@ from hilum.volume import Volume, resample
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from hilum.evaluation.decision import Points
     from hilum.inference.predictor import Predictor
     from hilum.problem import Problem
 
@@ -93,19 +95,23 @@ def compare_labels(
     )
 
 
-def compare_answers(case: str, image: Volume, theirs: dict[str, float], *, predictor: Predictor) -> CaseParity:
-    """What another program found of a whole image (classes, findings, numbers), by name, against hilum's answer."""
+def compare_answers(
+    case: str, image: Volume, theirs: Mapping[str, Any], *, predictor: Predictor, point: Points | None = None
+) -> CaseParity:
+    """What another program says of a whole image, in the columns of results.csv, against hilum: the class or the
+    findings as the operating points decide, and the probability of each, or the numbers.
+    """
     problem = predictor.problem
-    ours = dict(zip(problem.classes, predictor.classify(image).tolist(), strict=True))
-    scales = {name: std for name, (_, std) in zip(problem.classes, problem.scales, strict=False)}
-    difference = max(abs(ours[name] - theirs[name]) / scales.get(name, 1.0) for name in ours)
+    ours = told(predictor.classify(image).double().numpy(), point, problem)
+    prefix = PREDICTED_PREFIX if problem.continuous else PROBABILITY_PREFIX
+    stds = [std for _, std in problem.scales] or [1.0] * problem.num_outputs
+    columns = [f"{prefix}{name}" for name in problem.classes]
+    difference = max(abs(ours[name] - theirs[name]) / std for name, std in zip(columns, stds, strict=True))
     if problem.continuous:
         return CaseParity(case, same=1.0, difference=difference, of="numbers")
-    if not problem.exclusive:
-        same = float(np.mean([(ours[name] > LIKELY) == (theirs[name] > LIKELY) for name in ours]))
-        return CaseParity(case, same=same, difference=difference, of="findings")
-    alike = max(ours, key=ours.__getitem__) == max(theirs, key=theirs.__getitem__)
-    return CaseParity(case, same=float(alike), difference=difference, of="class")
+    decided = [PREDICTED] if problem.exclusive else [f"{PREDICTED_PREFIX}{name}" for name in problem.classes]
+    same = float(np.mean([ours[name] == theirs[name] for name in decided]))
+    return CaseParity(case, same=same, difference=difference, of="class" if problem.exclusive else "findings")
 
 
 def compare_images(case: str, image: Volume, written: Path, *, predictor: Predictor) -> CaseParity:

@@ -1,15 +1,14 @@
 """Runs a network that hilum exported on NIfTI images; needs numpy, nibabel, onnxruntime and the files beside it.
 
 An image is a file, a folder of files, or the files of one case joined by commas, empty where a channel is missing.
-The output folder gets a label map of each image, or the restored image, on its own grid; or a JSON file with the
-probability of each class or finding, or with the numbers that were asked for.
+The output folder gets, by case, a label map or a restored image on its grid, or a JSON file of what is said of it.
 """
 
 import argparse
-import importlib
 import itertools
 import json
 import math
+from importlib import import_module
 from pathlib import Path
 
 import nibabel as nib
@@ -137,26 +136,24 @@ def predicted(network, stack, spec):
 def solved(names, network, spec):
     """The answer to a case on its own grid (O, I, J, K), or (O,) for the whole image; and its first file."""
     image, affine, first = read(names, spec)
-    given, shape, grid, back = image, image.shape[1:], affine, [(1.0, 0.0)] * len(image)
+    given, shape, grid, axis, ways = image, image.shape[1:], affine, 1 + (spec["slice_axis"] or 0), []
     for step in spec["prepare"]:
         if step["kind"] in ("canonical", "spacing", "resize", "crop_foreground"):
             image, grid = regridded(image, grid, step)
         else:
-            if spec["task"] == "restoration":  # how the values after the step lead back to those of the file
-                ways = [scaling(channel, step, number)[2:] for number, channel in enumerate(image)]
-                back = [(f * (scale or 1.0), o + f * shift) for (f, o), (shift, scale) in zip(back, ways)]
+            if spec["task"] == "restoration":
+                ways.append([scaling(channel, step, number)[2:] for number, channel in enumerate(image)])
             image = np.stack([c if np.isnan(c[0, 0, 0]) else rescaled(c, step, n) for n, c in enumerate(image)])
-    axis = 1 + (spec["slice_axis"] or 0)
     found = predicted(network, image[None] if spec["dims"] == 3 else np.moveaxis(image, axis, 0), spec)
+    decide = import_module("decide")
     if spec["task"] not in DENSE:
-        return found.mean(0), first
+        return decide.pooled(found, spec), first
     found = found[0] if spec["dims"] == 3 else np.moveaxis(found, 0, axis)
     if spec["task"] == "restoration":
-        found = np.stack([channel * np.float32(f) + np.float32(o) for channel, (f, o) in zip(found, back)])
-        found = sampled(found, grid, affine, shape=shape, antialias=True, outside=np.nan)
+        found = sampled(decide.led_back(found, ways), grid, affine, shape=shape, antialias=True, outside=np.nan)
         return np.where(np.isnan(found), given, found).astype(np.float32), first
     background = np.float32([spec["exclusive"], *[0] * (len(found) - 1)]).reshape(-1, 1, 1, 1)
-    return sampled(found, grid, affine, shape=shape, outside=background), first
+    return sampled(decide.tempered(found, spec), grid, affine, shape=shape, outside=background), first
 
 
 def write(values, file, first):
@@ -168,23 +165,12 @@ def write(values, file, first):
     part.replace(file)
 
 
-def labelled(found, first, spec):
-    """Label values (I, J, K): the likeliest class of each voxel, or the likeliest set of regions."""
-    if not spec["exclusive"]:
-        likely = found.clip(1e-6, 1 - 1e-6)
-        found = np.tensordot(np.float32(spec["members"]), np.log(likely / (1 - likely)), 1)
-    labels = np.array(spec["values"], spec["dtype"])[found.argmax(0)]
-    if spec["postprocess"]:
-        labels = importlib.import_module("postprocess").postprocessed(labels, first, spec["postprocess"])
-    return labels
-
-
 def main():
     """Write the result of every case; gives 3 where some failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", nargs="+")
     parser.add_argument("output", type=Path)
-    parser.add_argument("--probabilities", action="store_true", help="write these too: (I, J, K, classes)")
+    parser.add_argument("--probabilities", action="store_true", help="of a segmentation too: (I, J, K, classes)")
     options, here, failed = parser.parse_args(), Path(__file__).resolve().parent, 0
     spec = json.loads((here / "model.json").read_text(encoding="utf-8"))
     network = onnxruntime.InferenceSession(here / "model.onnx", providers=["CPUExecutionProvider"])
@@ -198,14 +184,10 @@ def main():
         try:
             found, first = solved(names, network, spec)
             if spec["task"] not in DENSE:
-                (options.output / f"{case}.json").write_text(json.dumps(dict(zip(spec["classes"], found.tolist()))))
+                (options.output / f"{case}.json").write_text(json.dumps(import_module("decide").told(found, spec)))
                 continue
-            if spec["task"] == "restoration":
-                image = np.moveaxis(found, 0, -1)
-                write(image[..., 0] if len(found) == 1 else image, options.output / f"{case}.nii.gz", first)
-                continue
-            write(labelled(found, first, spec), options.output / f"{case}.nii.gz", first)
-            if options.probabilities:
+            write(import_module("decide").shown(found, first, spec), options.output / f"{case}.nii.gz", first)
+            if options.probabilities and spec["task"] == "segmentation":
                 write(np.moveaxis(found, 0, -1), options.output / f"{case}_probabilities.nii.gz", first)
         except Exception as error:
             failed = 3

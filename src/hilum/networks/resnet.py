@@ -19,8 +19,8 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, dims: int, in_channels: int, *, width: int, stride: int) -> None:
-        """Build the layers from `in_channels` to `width` channels."""
+    def __init__(self, dims: int, in_channels: int, *, width: int, stride: int, shortcut: bool = True) -> None:
+        """Build the layers from `in_channels` to `width` channels; without `shortcut`, nothing is added to them."""
         super().__init__()
         convolution, batch_norm = CONVOLUTION[dims], BATCH_NORM[dims]
         self.conv1 = convolution(in_channels, width, 3, stride=stride, padding=1, bias=False)
@@ -28,13 +28,15 @@ class BasicBlock(nn.Module):
         self.conv2 = convolution(width, width, 3, padding=1, bias=False)
         self.bn2 = batch_norm(width)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = _downsample(dims, in_channels, out_channels=width, stride=stride)
+        self.shortcut = shortcut
+        self.downsample = _downsample(dims, in_channels, out_channels=width, stride=stride) if shortcut else None
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, width, *spatial / stride)."""
         shortcut = features if self.downsample is None else self.downsample(features)
         features = self.relu(self.bn1(self.conv1(features)))
-        activated: Tensor = self.relu(self.bn2(self.conv2(features)) + shortcut)
+        features = self.bn2(self.conv2(features))
+        activated: Tensor = self.relu(features + shortcut if self.shortcut else features)
         return activated
 
 
@@ -46,8 +48,8 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, dims: int, in_channels: int, *, width: int, stride: int) -> None:
-        """Build the layers from `in_channels` to 4 * `width` channels."""
+    def __init__(self, dims: int, in_channels: int, *, width: int, stride: int, shortcut: bool = True) -> None:
+        """Build the layers from `in_channels` to 4 * `width` channels; without `shortcut`, nothing is added to them."""
         super().__init__()
         convolution, batch_norm = CONVOLUTION[dims], BATCH_NORM[dims]
         out_channels = width * self.expansion
@@ -58,14 +60,16 @@ class Bottleneck(nn.Module):
         self.conv3 = convolution(width, out_channels, 1, bias=False)
         self.bn3 = batch_norm(out_channels)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = _downsample(dims, in_channels, out_channels=out_channels, stride=stride)
+        self.shortcut = shortcut
+        self.downsample = _downsample(dims, in_channels, out_channels=out_channels, stride=stride) if shortcut else None
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, 4 * width, *spatial / stride)."""
         shortcut = features if self.downsample is None else self.downsample(features)
         features = self.relu(self.bn1(self.conv1(features)))
         features = self.relu(self.bn2(self.conv2(features)))
-        activated: Tensor = self.relu(self.bn3(self.conv3(features)) + shortcut)
+        features = self.bn3(self.conv3(features))
+        activated: Tensor = self.relu(features + shortcut if self.shortcut else features)
         return activated
 
 
@@ -77,6 +81,7 @@ class ResNetLayout:
     blocks: tuple[int, ...]
     width: int = 64
     stem: Stem = "imagenet"
+    shortcuts: bool = True
 
 
 LAYOUTS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
@@ -133,7 +138,8 @@ def _stage(dims: int, in_channels: int, *, layout: ResNetLayout, stage: int) -> 
     blocks = []
     for position in range(layout.blocks[stage]):
         stride = 2 if position == 0 and stage > 0 else 1
-        blocks.append(layout.block(dims, in_channels, width=width, stride=stride))
+        block = layout.block(dims, in_channels, width=width, stride=stride, shortcut=layout.shortcuts)
+        blocks.append(block)
         in_channels = width * layout.block.expansion
     return nn.Sequential(*blocks)
 
@@ -156,6 +162,9 @@ class ResNetConfig(NetworkConfig, kind="resnet"):
     stem: Stem = "imagenet"
     """First layers: a 7x7 convolution and a max pool, each of stride 2, as published; or small: a 3x3 convolution of
     stride 1, for images of about 28 to 64 pixels."""
+    shortcuts: bool = True
+    """Whether each block adds its input to its output. Without, it is the plain network that He et al. compare with:
+    the deeper it is, the worse it trains."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability with which a feature before the last layer is set to 0 in training."""
 
@@ -163,7 +172,7 @@ class ResNetConfig(NetworkConfig, kind="resnet"):
         """A ResNet with one output for each class. Raises ConfigError where `problem` does not suit."""
         self.refuse_faults(problem)
         block, blocks = LAYOUTS[self.depth]
-        layout = ResNetLayout(block, blocks, width=self.width, stem=self.stem)
+        layout = ResNetLayout(block, blocks, width=self.width, stem=self.stem, shortcuts=self.shortcuts)
         return ResNet(problem.dims, problem.num_channels, problem.num_outputs, layout=layout, dropout=self.dropout)
 
     @classmethod

@@ -1,6 +1,7 @@
 """The U-Net: an encoder and a decoder joined by skip connections, for segmentation in 2D and 3D."""
 
 import math
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
@@ -18,6 +19,14 @@ from hilum.problem import Problem
 LEVELS_SUPERVISED = 4
 """Fewest levels of which one below the full resolution gives logits: the lowest two never do."""
 Stride = PositiveInt | tuple[PositiveInt, PositiveInt] | tuple[PositiveInt, PositiveInt, PositiveInt]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What the decoder sees beside the level below, and which of its levels give logits in training."""
+
+    skips: bool = True
+    deep_supervision: bool = False
 
 
 class UNet(nn.Module):
@@ -39,10 +48,11 @@ class UNet(nn.Module):
         channels: tuple[int, ...],
         strides: tuple[tuple[int, ...], ...],
         style: BlockStyle,
-        deep_supervision: bool = False,
+        decoding: Decoding,
     ) -> None:
         """Build one level for each of `channels`, top first, with `strides` between them (one fewer)."""
         super().__init__()
+        self.skips = decoding.skips
         ones = (1,) * style.dims
         self.encoder = nn.ModuleList()
         for below, above, stride in zip(channels, (in_channels, *channels), (ones, *strides), strict=False):
@@ -52,14 +62,15 @@ class UNet(nn.Module):
         transposed = TRANSPOSED_CONVOLUTION[style.dims]
         for above, below, stride in reversed(list(zip(channels, channels[1:], strides, strict=False))):
             self.up.append(transposed(below, above, stride, stride=stride, bias=False))  # type: ignore[arg-type]
-            self.decoder.append(ConvolutionBlock(2 * above, above, stride=ones, style=style))
+            seen = 2 * above if decoding.skips else above
+            self.decoder.append(ConvolutionBlock(seen, above, stride=ones, style=style))
         self.head = CONVOLUTION[style.dims](channels[0], out_channels, 1)
         initialise_convolutions(self)
         # Logits of about unit size. Much smaller ones (a spread of 0.01) keep the body from learning for as long as it
         # takes the head to grow, and the prediction stays background meanwhile.
         nn.init.kaiming_normal_(self.head.weight, nonlinearity="linear")
         # Last, so that all other weights are drawn as they are without.
-        coarser = channels[1:-2] if deep_supervision else ()
+        coarser = channels[1:-2] if decoding.deep_supervision else ()
         self.supervision = nn.ModuleList(CONVOLUTION[style.dims](width, out_channels, 1) for width in coarser)
         for weight in (parameter for parameter in self.supervision.parameters() if parameter.ndim > 1):
             nn.init.kaiming_normal_(weight, nonlinearity="linear")
@@ -74,7 +85,8 @@ class UNet(nn.Module):
             skips.append(features)
         skips.pop()
         for up, block in zip(self.up, self.decoder, strict=True):
-            features = block(torch.cat((skips.pop(), up(features)), dim=1))
+            skip = (skips.pop(),) if self.skips else ()
+            features = block(torch.cat((*skip, up(features)), dim=1))
             if self.training and self.supervision:
                 decoded.append(features)
         logits: Tensor = self.head(features)
@@ -108,6 +120,9 @@ class UNetConfig(NetworkConfig, kind="unet"):
     without (reflect) or with the border voxel (symmetric)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability with which a feature at the end of a level is set to 0 in training."""
+    skips: bool = True
+    """Whether each level of the decoder also sees the maps of the encoder of its own resolution. Without, fine detail
+    has to pass through the lowest level: an autoencoder, which shows what the skip connections are for."""
     deep_supervision: bool = False
     """Whether coarser levels of the decoder, all but the lowest, learn to give logits too: the loss is the mean over
     the resolutions, each with half the weight of the finer one before it. Predictions take the finest alone."""
@@ -143,7 +158,7 @@ class UNetConfig(NetworkConfig, kind="unet"):
             channels=self.channels,
             strides=self.steps(problem.dims),
             style=style,
-            deep_supervision=self.deep_supervision,
+            decoding=Decoding(self.skips, self.deep_supervision),
         )
 
     def steps(self, dims: int) -> tuple[tuple[int, ...], ...]:

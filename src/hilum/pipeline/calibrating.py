@@ -119,17 +119,18 @@ def _points(
         return {}
     keys = [CaseKey(output.case_id, output.patient, "val") for output in outputs]
     each = np.split(probabilities, np.cumsum([len(output.truth) for output in outputs])[:-1])
-    if problem.kind == "classification":
-        answers = [(int(output.truth[0]), own[0]) for output, own in zip(outputs, each, strict=True)]
-    else:
-        answers = [(output.truth.astype(np.int8), own[:, 1]) for output, own in zip(outputs, each, strict=True)]
+    one = problem.kind == "classification"
     rows: list[Row] = [
-        image_row(key, truth, answers=own, problem=problem) for key, (truth, own) in zip(keys, answers, strict=True)
+        image_row(key, int(output.truth[0]), answers=own[0], problem=problem)
+        if one
+        else image_row(key, output.truth.astype(np.int8), answers=own[:, 1], problem=problem)
+        for key, output, own in zip(keys, outputs, each, strict=True)
     ]
     levels: dict[str, Sequence[Row]] = {"case": rows}
-    if decide.patient is not None:
-        by_patient = patient_rows if problem.kind == "classification" else patient_answers
-        levels["patient"] = by_patient(rows, problem, decide=decide)
+    if decide.patient is not None and one:
+        levels["patient"] = patient_rows(rows, problem, decide=decide)
+    elif decide.patient is not None:
+        levels["patient"] = patient_answers(rows, problem, decide=decide)
     return {level: _point(own, problem, decide).record for level, own in levels.items()}
 
 
@@ -162,7 +163,9 @@ def _outputs(session: Session, predictor: Predictor) -> Iterator[Output]:
             session.validation.stop.check()
         prepared = dataset.prepared(index)
         volume = Volume(torch.from_numpy(prepared.image), prepared.grid)
+        truth: npt.NDArray[np.integer]
         if not study.problem.dense:
+            assert prepared.target is not None, "a validation case has a label"
             truth, probabilities = of_image(prepared.target, predictor.classify_prepared([volume]).numpy())
         else:
             number = runtime.rank + index * runtime.world
@@ -177,7 +180,7 @@ def _outputs(session: Session, predictor: Predictor) -> Iterator[Output]:
 
 def of_image(
     target: int | npt.NDArray[Any], answers: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.float32]]:
+) -> tuple[Indices, npt.NDArray[np.float32]]:
     """Truth (N,) and probabilities (N, C) of one image from its label and the network's answer (1, C).
 
     The findings of a multilabel task are taken one by one, each as two classes.

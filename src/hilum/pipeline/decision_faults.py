@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from hilum.case import Case, ImageRef
 from hilum.data.splits.base import Split
-from hilum.evaluation.decide_section import DecideConfig
-from hilum.evaluation.patient_answers import answer_faults
-from hilum.evaluation.patients import label_faults
+from hilum.evaluation.decide_section import DecideConfig, Labels
+from hilum.evaluation.patient_answers import answer_faults, answer_truth
+from hilum.evaluation.patients import label_faults, patient_truth
 from hilum.problem import IGNORE, Problem
 from hilum.targets import Vector, encoded_label
 from hilum.yaml_text import Location
@@ -19,6 +20,7 @@ SHOWN = 5
 """How many patients of conflicting labels are named."""
 
 Fault = tuple[Location, str]
+Label = TypeVar("Label")
 
 
 def decision_faults(decide: DecideConfig, problem: Problem, split: Split) -> Iterator[Fault]:
@@ -37,34 +39,72 @@ def decision_faults(decide: DecideConfig, problem: Problem, split: Split) -> Ite
 def _of_classes(decide: DecideConfig, problem: Problem, split: Split) -> Iterator[Fault]:
     positive = decide.positive_class(problem)
     validation = _labels(split.part("val"), problem)
-    if decide.operating_point.has_threshold:
+    chooses = decide.operating_point.has_threshold
+    if chooses:
         of_positive = sum(label == positive for _, label in validation)
         if not 0 < of_positive < len(validation):
+            chooses = False
             message = (
                 f"needs validation cases of {positive} and of other classes; {of_positive} of {len(validation)} are"
             )
             yield ("decide", "operating_point"), f"{message} {positive}: divide otherwise, or decide by argmax"
     if decide.patient is not None:
         labels = [*validation, *_labels(split.part("test"), problem)]
-        yield from _shown(label_faults(labels, rule=decide.patient.labels, positive=positive))
+        rule = decide.patient.labels
+        faults = label_faults(labels, rule=rule, positive=positive)
+        yield from _shown(faults)
+        if chooses and not faults:
+            truths = [patient_truth(one, own, rule=rule, positive=positive) for one, own in _grouped(validation)]
+            yield from _alike({positive: [truth == positive for truth in truths]})
 
 
 def _of_answers(decide: DecideConfig, problem: Problem, split: Split) -> Iterator[Fault]:
     """The faults of findings, each of which has a threshold of its own, and of numbers."""
-    if decide.operating_point.has_threshold:
-        validation = [values for _, values in _answers(split.part("val"), problem)]
-        table = np.array(validation).reshape(-1, len(problem.classes))
+    validation, chooses = _answers(split.part("val"), problem), decide.operating_point.has_threshold
+    if chooses:
+        table = np.array([values for _, values in validation]).reshape(-1, len(problem.classes))
         without = [
             f"{name} (in {int((column == 1).sum())} of {int((column != IGNORE).sum())})"
             for name, column in zip(problem.classes, table.T, strict=True)
             if not 0 < (column == 1).sum() < (column != IGNORE).sum()
         ]
         if without:
+            chooses = False
             message = f"needs validation cases with and without each finding, but for {', '.join(without)}"
             yield ("decide", "operating_point"), f"{message}: divide otherwise, or decide by argmax"
     if decide.patient is not None:
-        labels = [*_answers(split.part("val"), problem), *_answers(split.part("test"), problem)]
-        yield from _shown(answer_faults(labels, problem, rule=decide.patient.labels))
+        labels = [*validation, *_answers(split.part("test"), problem)]
+        faults = answer_faults(labels, problem, rule=decide.patient.labels)
+        yield from _shown(faults)
+        if chooses and not faults:
+            yield from _alike(_by_finding(validation, problem, decide.patient.labels))
+
+
+def _by_finding(answers: Sequence[tuple[str, Vector]], problem: Problem, rule: Labels) -> dict[str, list[bool]]:
+    """Of each finding, whether each patient in whom it is known has it."""
+    found: dict[str, list[bool]] = {name: [] for name in problem.classes}
+    for patient, own in _grouped(answers):
+        for name, column in zip(problem.classes, np.stack(own).T, strict=True):
+            truth = answer_truth(patient, name, column[column != IGNORE].astype(float).tolist(), rule=rule)
+            if truth is not None:
+                found[name].append(truth == 1)
+    return found
+
+
+def _alike(found: Mapping[str, Sequence[bool]]) -> Iterator[Fault]:
+    """A fault where a threshold for patients would have nothing to tell apart."""
+    named = [f"{name} (in {sum(own)} of {len(own)})" for name, own in found.items() if len(set(own)) < 2]
+    if named:
+        message = f"needs validation patients with and without what is decided about, but for {', '.join(named)}"
+        yield ("decide", "patient"), f"{message}: divide otherwise, or decide by argmax"
+
+
+def _grouped(labels: Iterable[tuple[str, Label]]) -> Iterable[tuple[str, list[Label]]]:
+    """The labels of each patient."""
+    by_patient: dict[str, list[Label]] = {}
+    for patient, label in labels:
+        by_patient.setdefault(patient, []).append(label)
+    return by_patient.items()
 
 
 def _shown(faults: Sequence[str]) -> Iterator[Fault]:

@@ -15,6 +15,7 @@ from hilum.data.splits.base import restore as restore_split
 from hilum.errors import ConfigError, HilumError, nearest
 from hilum.exporting.bundle import prove_bundle, refuse_unsuited, write_bundle
 from hilum.exporting.cases import Proof, drawn_case, given_cases, validation_cases
+from hilum.exporting.decisions import Decisions
 from hilum.exporting.description import refuse_unknown
 from hilum.exporting.folder import MARK, appearing, refuse_taken
 from hilum.exporting.network import DEFAULT_OPSET, OPSETS
@@ -57,8 +58,9 @@ def export(
     refuse_taken(target, overwrite=options.overwrite)
     run = open_run(Path(folder))
     restored = restore(run, options.overrides)
-    predictor = _predictor(restored, to)
-    for note in restored.notes:
+    decisions = _decisions(restored)
+    predictor = _predictor(restored, to, decisions)
+    for note in (*restored.notes, *_left_away(restored)):
         say(note)
     source = {"hilum": __version__, "run": restored.experiment.name, "weights_sha256": restored.weights_sha256}
     with appearing(target) as part, tempfile.TemporaryDirectory() as scratch:
@@ -67,12 +69,12 @@ def export(
         say(f"compared with hilum on {proof.said}:")
         if to == "onnx":
             opset = options.opset or DEFAULT_OPSET
-            write_standalone(predictor, part, opset=opset, frames=frames, source=source)
-            found = prove_standalone(predictor, proof.cases, folder=part, scratch=place)
+            write_standalone(predictor, part, opset=opset, frames=frames, source=source, decisions=decisions)
+            found = prove_standalone(predictor, proof.cases, folder=part, scratch=place, decisions=decisions)
             parity = judge(found, least=LEAST_AGREEMENT, largest=LARGEST_DIFFERENCE)
         else:
-            write_bundle(predictor, part, source=source)
-            found = prove_bundle(predictor, proof.cases, folder=part, scratch=place)
+            write_bundle(predictor, part, source=source, decisions=decisions)
+            found = prove_bundle(predictor, proof.cases, folder=part, scratch=place, decisions=decisions)
             parity = judge(found, least=None, largest=None)
         for case in found:
             say(f"  {case.line}")
@@ -82,30 +84,28 @@ def export(
     return parity
 
 
-def _predictor(restored: Restored, to: str) -> Predictor:
+def _predictor(restored: Restored, to: str, decisions: Decisions) -> Predictor:
     """The network with what surrounds it, in float32 on the CPU. Raises ConfigError for what cannot be exported."""
     fixed = {"device": "cpu", "precision": "float32"}
     predictor = restored.predictor(restored.experiment.runtime.model_copy(update=fixed).start(alone=True))
-    _refuse_decisions(restored, predictor)
-    refuse_unknown(predictor)
+    refuse_unknown(predictor, decisions)
     if to == "monai":
         refuse_unsuited(predictor, restored.facts["frames"])
     return predictor
 
 
-def _refuse_decisions(restored: Restored, predictor: Predictor) -> None:
-    """Raise ConfigError where something chosen on validation, which no runner knows, would silently be left away."""
-    without = {
-        "decide.calibrate=false": predictor.temperature != 1,
-        "decide.operating_point=argmax": restored.decision.of_cases is not None,
-        "decide.slices=mean": predictor.slice_pool is not None,
-    }
-    words = [word for word, needed in without.items() if needed]
-    if words:
-        raise ConfigError(
-            "an export gives raw probabilities, the mean of slices and the most likely class, and this run decides "
-            f"otherwise: export it without that, {' '.join(words)}"
-        )
+def _decisions(restored: Restored) -> Decisions:
+    """What becomes of the probabilities of a case, as declared for the run and chosen on its validation part."""
+    decide, chosen = restored.experiment.decide, restored.decision
+    positive = decide.positive_class(restored.problem) if restored.problem.kind == "classification" else None
+    return Decisions(chosen.temperature, decide.slices, positive, chosen.of_cases)
+
+
+def _left_away(restored: Restored) -> tuple[str, ...]:
+    """What hilum predict does and an exported network does not."""
+    if restored.experiment.decide.patient is None:
+        return ()
+    return ("decide.patient: an export decides about cases; hilum predict writes patients.csv, too",)
 
 
 def _refuse(to: str, options: ExportOptions) -> None:

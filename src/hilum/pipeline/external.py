@@ -12,21 +12,19 @@ from pydantic import ValidationError
 
 from hilum.case import Cohort
 from hilum.config import read
-from hilum.data.findings import arranged, of_case, severe
-from hilum.data.index import scan
+from hilum.data.findings import arranged, severe
 from hilum.data.labels import label_faults
 from hilum.data.seen import read_seen, seen_before
-from hilum.data.voxels import read_case
 from hilum.errors import ConfigError, DataError, SplitError
 from hilum.experiment import Experiment
 from hilum.pipeline.external_section import DATA_NAME, SCORING_NAME, OtherSource, OtherTask
+from hilum.pipeline.look import look_at_headers, look_at_voxels
 from hilum.pipeline.restore import config_sha256, restore
 from hilum.pipeline.scored_part import ScoredPart
 from hilum.problem import Problem
 from hilum.registry import load_plugins
 from hilum.run import Run, write_text
 from hilum.sources.base import SourceConfig, cohort_for
-from hilum.tracking.console import bar
 from hilum.yaml_text import Document, dump
 
 Say = Callable[[str], None]
@@ -46,7 +44,7 @@ def evaluate_external(run: Run, file: Path, *, overrides: Sequence[str] = (), sa
     of_data, of_run = divided(overrides)
     restored = restore(run, of_run)
     cohort, source = other_cohort(read(file, of_data), restored.problem)
-    _refuse_unusable(cohort, restored.problem)
+    _refuse_unusable(cohort, restored.experiment)
     notes = [
         f"external data: {file}, every case of it",
         *cohort.notes,
@@ -145,20 +143,12 @@ def _refuse_other_task(document: Document, problem: Problem) -> None:
         raise ConfigError([document.fault(("task",), message)])
 
 
-def _refuse_unusable(cohort: Cohort, problem: Problem) -> None:
+def _refuse_unusable(cohort: Cohort, experiment: Experiment) -> None:
     """Raise DataError with everything that is wrong with any case, before the network sees the first."""
-    index = scan(cohort, sliced=problem.dims == 2)
-    wrong = severe(index.findings)
-    readable = index.readable(cohort.cases)
-    with bar("reading the other data") as progress:
-        for number, case in enumerate(readable, start=1):
-            try:
-                read_case(case, problem)
-            except DataError as error:
-                wrong += severe(of_case(error, case))
-            progress(number, len(readable))
-    if wrong:
-        raise DataError(arranged(wrong))
+    index = look_at_headers(experiment, cohort)
+    found = [*index.findings, *look_at_voxels(experiment, index.readable(cohort.cases))]
+    if wrong := severe(arranged(found)):
+        raise DataError(wrong)
 
 
 def _refuse_seen(run: Run, cohort: Cohort, *, cache: Path | None) -> list[str]:

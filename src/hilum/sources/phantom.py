@@ -3,20 +3,18 @@
 import csv
 import io
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hilum.case import Cohort
-from hilum.errors import DataError
 from hilum.formats.atomic import write_whole
 from hilum.formats.nifti import write_volume
 from hilum.random import generator
 from hilum.sources.base import SourceConfig
 from hilum.sources.csv_table import CsvTableConfig
+from hilum.sources.generated import write_once
 from hilum.sources.phantom_anatomy import LESION, draw_anatomy
 from hilum.sources.phantom_scan import scan
 
@@ -62,41 +60,16 @@ class PhantomConfig(SourceConfig, kind="phantom"):
         return Cohort(found.cases, found.channels, ("phantom patients: generated, not measured", *found.notes))
 
     def write(self) -> None:
-        """Write the cohort, if it is not there.
-
-        The folder appears only when complete, so that several processes may do so at once.
-        """
-        if self._is_there():
-            return
-        part = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.part")
-        try:
-            rows = [row for patient in range(self.patients) for row in self._write_patient(part, patient)]
-            write_whole(part / MANIFEST, _as_csv(rows))
-            write_whole(part / SETTINGS, self._settings.encode())
-            part.rename(self.folder)
-        except OSError:
-            if not self._is_there():  # else another process was faster
-                raise
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        """Write the cohort, if it is not there."""
+        write_once(self.folder, self._settings, record=SETTINGS, what="phantom patients", write=self._write)
 
     @property
     def _settings(self) -> str:
         return json.dumps({"version": VERSION, **self.model_dump(mode="json", exclude={"folder"})}, indent=1)
 
-    def _is_there(self) -> bool:
-        """Whether the folder holds this very cohort. Raises DataError where it holds anything else."""
-        settings = self.folder / SETTINGS
-        if settings.is_file():
-            if settings.read_text(encoding="utf-8") != self._settings:
-                raise DataError(
-                    f"{self.folder}: holds phantom patients of other settings ({settings});"
-                    " name another `folder`, or delete this one"
-                )
-            return True
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise DataError(f"{self.folder}: exists and holds no phantom patients; name another `folder`")
-        return False
+    def _write(self, folder: Path) -> None:
+        rows = [row for patient in range(self.patients) for row in self._write_patient(folder, patient)]
+        write_whole(folder / MANIFEST, _as_csv(rows))
 
     def _write_patient(self, folder: Path, patient: int) -> list[dict[str, str]]:
         rng = generator(self.seed, 0, patient, "phantom.patient")

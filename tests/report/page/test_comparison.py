@@ -32,7 +32,7 @@ def test_every_number_of_the_comparison_is_there_with_all_its_digits(compared: P
         keys = ("value_a", "value_b", "difference", "low", "high", "p", "p_holm")
         assert {line[key] for key in keys if line[key] is not None} <= shown
     for place in content["rankings"]["dice"]["places"]:
-        assert 100 * place["first"] in shown
+        assert place["first"] in shown
 
 
 def test_the_first_sentence_is_the_verdict(compared: Path) -> None:

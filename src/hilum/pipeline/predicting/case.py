@@ -10,14 +10,12 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from hilum.case import Case
 from hilum.data.hashes import file_sha256
 from hilum.data.modalities import MODALITIES, modalities
 from hilum.errors import DataError
-from hilum.evaluation.decision import Points, settled
-from hilum.evaluation.rows import PROBABILITY_PREFIX, answer_cells
+from hilum.evaluation.decision import Points, told
 from hilum.formats.images import image_suffix, write_image_like
 from hilum.formats.writing import mask_suffix, write_mask_like
 from hilum.hardware import out_of_memory
@@ -170,15 +168,17 @@ class Work:
         if self.predictor.may_lack_channels:
             row[MODALITIES] = modalities(case, problem.channels)
         if not problem.dense:
-            row |= self._cells(said.values)
+            row |= told(said.values.double().numpy(), self.point, problem)
         elif problem.kind == "restoration":
             made = self._write_image(case, said.values.numpy())
             row["output"] = made["output"]
         else:
-            sizes = self._sizes(answered)
+            labels = said.values.numpy()
+            sizes = label_numbers(labels, answered.ready.grid, problem)
             extras = self._write_extras(answered, sizes)  # before the labels, by which people know a case
-            made = self._write_labels(case, said.values.numpy()) | extras
+            made = self._write_labels(case, labels) | extras
             row |= {name: made[name] for name in HASH if name in made} | sizes
+            row |= {} if self.review is None else self.review.of_labels(labels)
         row |= said.numbers | answered.ready.numbers
         if said.disagreement is not None:
             row[DISAGREEMENT] = said.disagreement
@@ -208,21 +208,6 @@ class Work:
         out = self.output.path / f"{case.id}{mask_suffix(like)}"
         write_mask_like(values, like, out)
         return {"output": out.name, OUTPUT: file_sha256(out)}
-
-    def _cells(self, values: Tensor) -> Row:
-        """What is told of the whole image: findings, numbers, or the class that is decided on, with its threshold."""
-        problem = self.predictor.problem
-        if problem.kind != "classification":
-            cells = settled(answer_cells(values.double().numpy(), problem), self.point, problem)
-            return {name: cell for name, cell in cells.items() if cell is not None}
-        row = {f"{PROBABILITY_PREFIX}{name}": float(p) for name, p in zip(problem.classes, values, strict=True)}
-        return settled(row, self.point, problem)
-
-    def _sizes(self, answered: Answered) -> Row:
-        """The size of each structure, in ml where the image has voxel sizes, and for review the parts of some."""
-        labels = answered.answer.values.numpy()
-        sizes = label_numbers(labels, answered.ready.grid, self.predictor.problem)
-        return sizes if self.review is None else sizes | self.review.of_labels(labels)
 
 
 def _tried(

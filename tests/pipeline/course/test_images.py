@@ -1,0 +1,25 @@
+"""Rung 6: moving fills with black, and both networks learn real digits."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from hilum.pipeline.course.desk import Desk
+from hilum.pipeline.course.images import NETWORKS, accuracy_moved, moved
+
+
+def test_moving_shifts_to_the_right_and_fills_with_black() -> None:
+    images = torch.arange(1.0, 5.0).expand(2, 1, 3, 4)
+    assert moved(0)(images).equal(images)
+    assert moved(2)(images)[1, 0, 2].tolist() == [0, 0, 1, 2]
+
+
+@pytest.mark.slow
+def test_lenet_is_better_with_fewer_weights_and_more_so_on_moved_digits(desk: Callable[..., Desk]) -> None:
+    place = desk("06_images")
+    mlp, lenet = (place.train("06_images", run, settings) for run, settings in NETWORKS.values())
+    assert lenet.parameters < mlp.parameters / 4
+    assert accuracy_moved(mlp, 0) > 0.94
+    assert accuracy_moved(lenet, 0) > accuracy_moved(mlp, 0)
+    assert accuracy_moved(lenet, 3) > accuracy_moved(mlp, 3) + 0.1
