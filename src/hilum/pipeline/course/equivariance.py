@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -34,7 +34,8 @@ def work(desk: Desk) -> Numbers:
     networks = {name: desk.train("07_equivariance", run, settings) for name, (run, settings) in NETWORKS.items()}
     errors = {name: [error_of(trained, by) for by in SHIFTS] for name, trained in networks.items()}
     with desk.figure(8.0, 4.4) as picture:
-        left, right = picture.subfigures(1, 2, width_ratios=(3, 2))
+        sides: Any = picture.subfigures(1, 2, width_ratios=(3, 2))
+        left, right = sides
         _draw_maps(left, {name: networks[name] for name in (*NETWORKS,)[::2]})
         axes = right.subplots()
         for colour, (name, values) in zip(PALETTE, errors.items(), strict=False):
