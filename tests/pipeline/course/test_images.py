@@ -16,10 +16,9 @@ def test_moving_shifts_to_the_right_and_fills_with_black() -> None:
 
 
 @pytest.mark.slow
-def test_lenet_is_better_with_fewer_weights_and_more_so_on_moved_digits(desk: Callable[..., Desk]) -> None:
+def test_lenet_learns_as_much_with_a_quarter_of_the_weights(desk: Callable[..., Desk]) -> None:
     place = desk("06_images")
     mlp, lenet = (place.train("06_images", run, settings) for run, settings in NETWORKS.values())
     assert lenet.parameters < mlp.parameters / 4
-    assert accuracy_moved(mlp, 0) > 0.94
-    assert accuracy_moved(lenet, 0) > accuracy_moved(mlp, 0)
-    assert accuracy_moved(lenet, 3) > accuracy_moved(mlp, 3) + 0.1
+    assert min(accuracy_moved(mlp, 0), accuracy_moved(lenet, 0)) > 0.94
+    assert max(accuracy_moved(mlp, 4), accuracy_moved(lenet, 4)) < 0.7
