@@ -126,7 +126,7 @@ def test_without_skips_the_decoder_sees_the_lowest_level_only() -> None:
     """Cut off from the level below, a U-Net still sees the image through its skips; without them it sees nothing."""
     for skips in (True, False):
         model = UNetConfig(channels=(4, 6, 8), skips=skips).build(problem(2)).eval()
-        for up in model.get_submodule("up"):
+        for up in model.get_submodule("up").children():
             torch.nn.init.zeros_(up.get_parameter("weight"))
         with torch.no_grad():
             same = torch.equal(model(images(1, 1, 16, 16)), model(2 * images(1, 1, 16, 16).flip(-1)))

@@ -71,5 +71,5 @@ class ToyConfig(SourceConfig, kind="toy"):
         drawn = chosen.draw(generator(self.seed, 0, 0, f"toy.{self.of}"), self.cases, noise)
         answers = {"labels": np.array(drawn.labels)} if drawn.masks is None else {"masks": drawn.masks}
         content = io.BytesIO()
-        np.savez_compressed(content, images=drawn.images, **answers)  # type: ignore[arg-type]
+        np.savez_compressed(content, images=drawn.images, **answers)
         write_whole(folder / ARRAYS, content.getvalue())

@@ -88,9 +88,9 @@ def _picture(rng: np.random.Generator, size: int, noise: float) -> tuple[Images,
 
     margin = 2 * CELL_PIXELS
     middles = rng.uniform(-margin, size + margin, (((size + 2 * margin) // CELL_PIXELS) ** 2, 2))
-    places = np.stack(np.mgrid[:size, :size], axis=-1).astype(float)
+    places = np.moveaxis(np.mgrid[:size, :size], 0, -1).astype(float)
     bend = np.stack([_smooth(rng, size, width=6.0) for _ in range(2)], axis=-1)
-    distances, nearest = cKDTree(middles).query(places + 2.5 * bend, k=2)
+    distances, nearest = map(np.asarray, cKDTree(middles).query(places + 2.5 * bend, k=2))
     mask = distances[..., 1] - distances[..., 0] < MEMBRANE_PIXELS
     inner = distances[..., 1] - distances[..., 0] > 3 * MEMBRANE_PIXELS
     bodies = (_smooth(rng, size, width=1.6) > 1.0) & inner
