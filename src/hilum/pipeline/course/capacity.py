@@ -16,7 +16,7 @@ def work(desk: Desk) -> Numbers:
         name: desk.train("04_capacity", f"hidden-{number}", [f"network.hidden={hidden}"])
         for number, (name, hidden) in enumerate(SIZES.items())
     }
-    with desk.figure(8.0, 4.6) as picture:
+    with desk.figure(7.0, 4.2) as picture:
         panels = picture.subplots(2, len(networks), squeeze=False)
         for column, (name, trained) in enumerate(networks.items()):
             images, targets = trained.samples("train")

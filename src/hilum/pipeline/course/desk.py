@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Say = Callable[[str], None]
-COLOURS = 48
+COLOURS = 96
 """Of a figure's palette; its file is a third as large so."""
 
 

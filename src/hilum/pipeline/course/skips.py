@@ -33,7 +33,7 @@ def work(desk: Desk) -> Numbers:
     for name, trained in networks.items():
         scores = overall(trained.tested())
         weights = f"{trained.parameters:,}".replace(",", " ")
-        rows.append((name, weights, *(f"{scores[column]:.3f}" for column in ("dice", "nsd_1"))))
+        rows.append((name, weights, *(f"{scores[column]:.3f}" for column in ("dice", "nsd"))))
     return Numbers(("", "weights", "Dice of membranes", "share of borders within 1 pixel"), tuple(rows))
 
 

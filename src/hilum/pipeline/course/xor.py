@@ -28,7 +28,7 @@ def work(desk: Desk) -> Numbers:
         "logistic regression": desk.train("03_xor", "logistic", LOGISTIC),
         "MLP, 2 hidden units": desk.train("03_xor", "mlp"),
     }
-    with desk.figure(6.4, 4.6) as picture:
+    with desk.figure(6.0, 4.3) as picture:
         axes = picture.subplots(2, 2).ravel()
         for panel, (name, trained) in zip(axes, networks.items(), strict=False):
             images, targets = trained.samples("test")
