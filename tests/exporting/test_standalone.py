@@ -191,13 +191,13 @@ def test_what_is_said_of_a_whole_image_stands_under_the_names_of_the_table(tmp_p
         ("numbers", answering("regression"), AS_THEY_ARE),
     ):
         specs[name] = describe(subject, frames=[None], source=SOURCE, decisions=decisions)
-    told = decide.told(np.float32([0.5, 0.125, 0.375]), specs["classes"])
+    told = decide.told(np.array([0.5, 0.125, 0.375], np.float32), specs["classes"])
     expected = {"predicted": "background", "threshold": 0.4, "p_background": 0.5, "p_organ": 0.125, "p_lesion": 0.375}
     assert list(told.items()) == list(expected.items())
-    told = decide.told(np.float32([0.5, 0.75]), specs["findings"])
+    told = decide.told(np.array([0.5, 0.75], np.float32), specs["findings"])
     expected = {"p_one": 0.5, "predicted_one": 0, "p_two": 0.75, "predicted_two": 1, "threshold_two": 0.75}
     assert list(told.items()) == list(expected.items())
-    told = decide.told(np.float32([61.5, 1400]), specs["numbers"])
+    told = decide.told(np.array([61.5, 1400], np.float32), specs["numbers"])
     expected = {"predicted_one": 61.5, "unit_one": "years", "predicted_two": 1400.0, "unit_two": "ml"}
     assert list(told.items()) == list(expected.items())
 

@@ -46,4 +46,4 @@ def test_the_first_stage_is_what_stands_before_the_first_pooling() -> None:
     experiment = load(CONFIG)
     problem = experiment.task.problem(channels=("image",), dims=2, size=(16, 16))
     stage = first_stage(experiment.network.build(problem))
-    assert [type(layer).__name__ for layer in stage] == ["Conv2d", "ReLU"] * 3
+    assert [type(layer).__name__ for layer in stage.children()] == ["Conv2d", "ReLU"] * 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def in_files(folder: Path) -> set[float]:
 @pytest.mark.parametrize("kind", ["segmentation", "classification", "cross-validation", "comparison"])
 def test_every_number_of_a_page_is_one_of_its_files(kind: str, tmp_path: Path) -> None:
     """Whole numbers aside, which count rows. The text is the value, rounded as it stands there."""
-    makers = {"cross-validation": write_crossval, "comparison": write_comparison}
+    makers: dict[str, Callable[[Path], Path]] = {"cross-validation": write_crossval, "comparison": write_comparison}
     folder = makers[kind](tmp_path / "page") if kind in makers else write_run(tmp_path / "page", kind)
     page = parsed(write_report(folder, say=lambda line: None).read_text(encoding="utf-8"))
     shown = [(float(value), text) for value, text in page.data]
