@@ -34,7 +34,7 @@ def work(desk: Desk) -> Numbers:
     networks = {name: desk.train("07_equivariance", run, settings) for name, (run, settings) in NETWORKS.items()}
     errors = {name: [error_of(trained, by) for by in SHIFTS] for name, trained in networks.items()}
     with desk.figure(8.0, 3.0) as picture:
-        left, right = picture.subfigures(1, 2, width_ratios=(3, 2))
+        ((left, right),) = picture.subfigures(1, 2, squeeze=False, width_ratios=(3, 2))
         _draw_maps(left, {name: networks[name] for name in (*NETWORKS,)[::2]})
         axes = right.subplots()
         for colour, (name, values) in zip(PALETTE, errors.items(), strict=False):
