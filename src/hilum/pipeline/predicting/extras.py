@@ -137,7 +137,9 @@ def extras_of(
     """
     extras = Extras(settings, problem, algorithm, shares)
     if settings.disagreement and len(shares) == 1:
-        raise ConfigError("predict.disagreement: one network has none to disagree with; name several runs")
+        raise ConfigError(
+            "predict.disagreement: one network has none to disagree with; name several runs, or set it to false"
+        )
     if not settings.dicom_seg:
         return extras, ()
     if importlib.util.find_spec(PACKAGE) is None:
