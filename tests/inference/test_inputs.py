@@ -40,6 +40,21 @@ def test_a_folder_gives_its_images_at_any_depth_in_order(tmp_path: Path) -> None
     ]
 
 
+def test_linked_folders_are_gone_through_once_and_hidden_ones_not(tmp_path: Path) -> None:
+    touch(tmp_path, "archive/a.nii.gz", "archive/.snapshot/a.nii.gz", "elsewhere/b.nii.gz", "elsewhere/deep/c.nii.gz")
+    archive = tmp_path / "archive"
+    (archive / "linked").symlink_to(tmp_path / "elsewhere")
+    (archive / "linked-again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(archive)
+    (archive / "lost.nii").symlink_to(tmp_path / "nowhere.nii")
+    assert found(archive) == {
+        "a": archive / "a.nii.gz",
+        "b": archive / "linked" / "b.nii.gz",
+        "c": archive / "linked" / "deep" / "c.nii.gz",
+        "lost": archive / "lost.nii",
+    }
+
+
 def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     touch(tmp_path, "ann/t1.nii.gz", "bob/t1.nii.gz", "bob/other.nii")
     assert set(found(tmp_path)) == {"ann_t1", "bob_t1", "other"}

@@ -121,9 +121,9 @@ def tables_are_readable(out: Path) -> None:
             assert all(None not in row and None not in row.values() for row in csv.DictReader(stream)), file
 
 
-def kill_at(child: int, out: Path, lines: int, delay_s: float) -> bool:
+def kill_at(child: int, out: Path, lines: int, delay_s: float, part: str = "1-of-1") -> bool:
     """Kill a process with -9 a moment after its journal has grown by so many lines; False where it ended before."""
-    journal = out / ".hilum" / "1-of-1.jsonl"
+    journal = out / ".hilum" / f"{part}.jsonl"
     before = journal.read_bytes().count(b"\n") if journal.exists() else 0
     deadline = time.monotonic() + PATIENCE_S
     while os.waitpid(child, os.WNOHANG)[0] == 0:
@@ -234,6 +234,22 @@ def test_parts_side_by_side_are_one_batch(
     parts = [read_csv(folder / "results.csv") for folder in (out / "shards").iterdir()]
     assert sum(map(len, parts)) == GOOD
     assert set(read_json(out / "provenance.json")["parts"]) == {f"{number}/{count}" for number in range(1, count + 1)}
+
+
+def test_a_part_that_was_killed_is_started_again(
+    trained: Path, archive: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ("predict", trained, archive, out, "--shard")
+    assert kill_at(forked(*words, "1/2"), out, lines=6, delay_s=0, part="1-of-2")
+    before = {name: (out / f"{name}.nii.gz").stat().st_mtime_ns for name in finished(out)}
+    assert before
+    assert ended(forked(*words, "2/2")) in (0, 3)
+    assert not (out / "results.csv").exists()  # which would look like all of the batch
+    assert ended(forked(*words, "1/2")) in (0, 3)
+    assert_same(out, undisturbed)
+    assert sorted(finished(out)) == sorted(finished(undisturbed))
+    assert {name: (out / f"{name}.nii.gz").stat().st_mtime_ns for name in before} == before
 
 
 def test_another_division_takes_over_what_is_finished(

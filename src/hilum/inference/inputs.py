@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,15 +117,25 @@ def _found_under(folder: Path) -> list[Found]:
 
 def _images_under(folder: Path) -> list[Found]:
     """The images at any depth, each with the path that it is named after; a DICOM series is one image."""
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if (path.is_file() or path.is_symlink()) and is_image(path) and not path.name.startswith(".")
-    )
+    files = sorted(path for path in _files_under(folder) if is_image(path))
     alone = [(path, ImageRef(path)) for path in files if format_of(path) is not DICOM]
     slices = [path for path in files if format_of(path) is DICOM]
-    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in slices)
+    folders = dict.fromkeys(path.parent for path in slices)
     return sorted([*alone, *(image for place in folders for image in _series_under(place))], key=lambda pair: pair[0])
+
+
+def _files_under(folder: Path) -> Iterator[Path]:
+    """The files at any depth, also in linked folders, of which each is gone through once; nothing that is hidden.
+
+    A link that leads nowhere counts as a file, so that the reason is told when it is read.
+    """
+    seen = set[str]()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        files = [Path(place, name) for name in names if real not in seen and not name.startswith(".")]
+        seen.add(real)
+        yield from (path for path in files if path.is_file() or path.is_symlink())
 
 
 def _series_under(folder: Path) -> list[Found]:
