@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from scipy.stats import entropy
 from tests.formats.conftest import write_series
 from tests.journeys.conftest import Hilum, nifti, read_csv
 
@@ -206,13 +207,19 @@ def test_an_ensemble_writes_the_mean(hilum: Hilum, trained: Path, inputs: Path, 
     checkpoint.save(twin / "checkpoints" / "best.pt", tensors=tensors, facts=facts)
     source, alone = inputs / "a.nii.gz", tmp_path / "alone"
     assert hilum("predict", twin, source, alone, "--probabilities").code == 0
-    done = hilum("predict", trained, twin, source, tmp_path / "both", "--probabilities", "--weights", "3,1")
+    words = ("--probabilities", "--disagreement", "--weights", "3,1")
+    done = hilum("predict", trained, twin, source, tmp_path / "both", *words)
     assert done.code == 0, done.text
     one, other = values(full / "probabilities" / "a.nii.gz"), values(alone / "probabilities" / "a.nii.gz")
     assert np.abs(one - other).max() > 0.01
     found = values(tmp_path / "both" / "probabilities" / "a.nii.gz")
     assert np.allclose(found, 0.75 * one + 0.25 * other, atol=1e-5)
     assert np.array_equal(found.argmax(3), values(tmp_path / "both" / "a.nii.gz"))
+    entropies = [entropy(each, axis=3) for each in (one, other, found)]
+    apart = (entropies[2] - 0.75 * entropies[0] - 0.25 * entropies[1]) / entropy([3, 1])
+    written = values(tmp_path / "both" / rows(tmp_path / "both")["a"]["disagreement_map"])
+    assert np.abs(written[..., 0] - apart).max() < 0.5 / 255 + 1e-4
+    assert written.max() > 0.05
 
 
 def test_what_a_killed_process_began_to_write_is_removed(hilum: Hilum, trained: Path, inputs: Path, own: Path) -> None:
@@ -228,6 +235,7 @@ def test_mistakes_are_told_before_anything_is_computed(
     out = tmp_path / "out"
     scan, series = inputs / "a.nii.gz", inputs / "series"
     hilum("predict", trained, scan, out, "--dicom-seg").refuses("none of the 1 cases is DICOM", "leave it away")
+    hilum("predict", trained, scan, out, "--disagreement").refuses("one network has none to disagree with")
     hilum("predict", trained, scan, out, "predict.probabilities=float16").refuses("predict.probabilities", "uint8")
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "highdicom" else found(name))

@@ -13,6 +13,7 @@ SETTING = re.compile(r"[A-Za-z_][\w.]*=.*", re.DOTALL)
 """What a setting looks like. A path of this form is written with ./ before it."""
 ON_REQUEST = (
     ("--probabilities", "predict.probabilities=true", "write the probability of each class as NIfTI, too"),
+    ("--disagreement", "predict.disagreement=true", "write where the networks of an ensemble disagree as NIfTI, too"),
     ("--dicom-seg", "predict.dicom_seg=true", "write DICOM segmentation objects of DICOM series, too"),
     ("--overlays", "predict.overlays=true", "draw each case as a PNG with the outlines of its structures, too"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hilum.case import ImageRef
     from hilum.inference.postprocess.base import PostprocessConfig
 
+Hear = Callable[[Tensor, Tensor, float], None]
+"""Is given what one network says of voxels, as `Visit` is, and its share."""
 MEMORY_BYTES = 2**31
 """Mean probabilities of up to 2 GiB are kept in memory, or up to a quarter of a limit; else in a temporary file."""
 SLAB_VOXELS = 2**20
@@ -94,13 +96,15 @@ class Ensemble:
         *,
         visit: Visit | None = None,
         sureness: Sequence[Sureness | None] = (),
+        hear: Hear | None = None,
     ) -> tuple[Volume, float]:
         """Label values (1, I, J, K), and 1 minus the mean Dice of pairs of networks: 0 where all say the same.
 
         The mean is over the pairs and over the structures that either of the two sees. Low agreement of samples of a
         network's answer in this sense tells of low Dice with the truth (Roy et al. 2019,
         doi:10.1016/j.neuroimage.2019.03.042). `visit` is given the mean probabilities, some voxels at a time;
-        `sureness` has one for each network, where it is to be measured.
+        `sureness` has one for each network, where it is to be measured; `hear` is given the probabilities of each
+        network, one after the other and before the mean.
         """
         watching = sureness or (None,) * len(self.members)
         votes: list[npt.NDArray[np.integer]] = []
@@ -111,6 +115,8 @@ class Ensemble:
 
                 def add(where: Tensor, probabilities: Tensor, share: float = share) -> None:
                     total[:, where.cpu()] += share * probabilities.cpu()
+                    if hear is not None:
+                        hear(where, probabilities, share)
 
                 held = (
                     held_bytes - image.tensor.nbytes + sum(vote.nbytes for vote in votes) + self._others_bytes(member)

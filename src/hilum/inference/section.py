@@ -12,9 +12,9 @@ from hilum.settings import Settings
 
 Steps = tuple[PostprocessConfig, ...]
 Stored = Literal["float32", "uint16", "uint8"]
-NOT_DECIDING = frozenset({"memory_gb", "review", "probabilities", "dicom_seg", "overlays"})
+NOT_DECIDING = frozenset({"memory_gb", "review", "probabilities", "disagreement", "dicom_seg", "overlays"})
 """Settings that change no label: how much memory is taken, what is flagged, and what is written besides the labels."""
-ON_REQUEST = ("probabilities", "dicom_seg", "overlays")
+ON_REQUEST = ("probabilities", "disagreement", "dicom_seg", "overlays")
 """What may be written of a segmentation besides its labels."""
 
 
@@ -49,6 +49,8 @@ class PredictConfig(Settings):
     probabilities: bool | Stored = False
     """Whether hilum predict writes the probability of each class too, as one 4-D NIfTI file a case: true for float32;
     uint16 and uint8 for files of half and a quarter of the size, in steps of 1/65535 and of 1/255."""
+    disagreement: bool = False
+    """Whether hilum predict writes how far the networks of an ensemble are apart at each voxel, as NIfTI, too."""
     dicom_seg: bool = False
     """Whether hilum predict writes the structures of a DICOM input as a DICOM segmentation object too."""
     overlays: bool = False

@@ -117,7 +117,7 @@ class Work:
 
         Raises OutputError where probabilities are to be written and the folder has no room for them.
         """
-        keeps = self.extras is not None and self.extras.settings.stored is not None  # probabilities, in the folder
+        keeps = self.extras is not None and self.extras.keeps  # probabilities, in the folder
         return _tried(self._ask, ready, ready.case, stage="predicting", output=self.output if keeps else None)
 
     def write(self, answered: Answered) -> Written | Failure:
@@ -156,7 +156,8 @@ class Work:
     def _ask(self, ready: Ready) -> Answered:
         start = perf_counter()
         store = None if self.extras is None else self.extras.store(ready.grid, self.output)
-        said = answer(self.predictor, ready.prepared, ready.grid, review=self.review, store=store)
+        spread = None if self.extras is None else self.extras.spread(ready.grid, self.output)
+        said = answer(self.predictor, ready.prepared, ready.grid, review=self.review, store=store, spread=spread)
         bare = replace(ready, prepared=())  # the image is not needed any more
         return Answered(bare, said, ready.seconds + perf_counter() - start)
 
@@ -192,7 +193,7 @@ class Work:
         if self.extras is None:
             return {}
         said, grid = answered.answer, answered.ready.grid
-        made = Labelled(answered.case, grid, said.values.numpy(), said.probabilities, sizes)
+        made = Labelled(answered.case, grid, said.values.numpy(), sizes, said.probabilities, said.spread)
         return self.extras.write(made, self.output)
 
     def _write_image(self, case: Case, values: npt.NDArray[np.float32]) -> dict[str, str]:

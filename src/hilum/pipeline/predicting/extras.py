@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.orientations import apply_orientation, io_orientation
 
-from hilum import __version__
 from hilum.case import Case
 from hilum.data.hashes import file_sha256
 from hilum.errors import ConfigError, DataError
@@ -20,7 +19,8 @@ from hilum.formats import dicom
 from hilum.formats.dicom_seg import PACKAGE, Algorithm, Segment, refuse_unsuited, write_seg
 from hilum.formats.reading import format_of, read_image
 from hilum.inference.section import PredictConfig
-from hilum.pipeline.predicting.folder import DICOM_SEG, OVERLAY, PROBABILITIES, OutputFolder
+from hilum.pipeline.predicting.disagreement import Spread
+from hilum.pipeline.predicting.folder import DICOM_SEG, OVERLAY, PROBABILITIES, SPREAD, OutputFolder
 from hilum.pipeline.predicting.ledger import HASH
 from hilum.pipeline.predicting.probabilities import Store
 from hilum.pipeline.predicting.tables import Row
@@ -29,18 +29,19 @@ from hilum.report.figures import colours
 from hilum.report.overlay import Overlay, write_overlay
 from hilum.volume import Grid
 
-SUFFIXES = {PROBABILITIES: ".nii.gz", DICOM_SEG: ".dcm", OVERLAY: ".png"}
+SUFFIXES = {PROBABILITIES: ".nii.gz", SPREAD: ".nii.gz", DICOM_SEG: ".dcm", OVERLAY: ".png"}
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A case with the labels (I, J, K) on the grid of its image, its probabilities where wanted, and its sizes."""
+    """A case with the labels (I, J, K) on the grid of its image, its sizes, and what is kept for writing."""
 
     case: Case
     grid: Grid
     values: npt.NDArray[np.integer]
-    probabilities: Store | None
     sizes: Row
+    probabilities: Store | None = None
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,21 @@ class Extras:
     settings: PredictConfig
     problem: Problem
     algorithm: Algorithm
+    shares: tuple[float, ...] = (1.0,)
+    """Those of the networks that answer as one."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether something of each voxel is kept in the folder while a case is predicted."""
+        return self.settings.stored is not None or self.settings.disagreement
 
     def wanted(self, case: Case) -> dict[str, str]:
         """What is written of a case, and in which form: a case that has it in another form is not finished."""
         found: dict[str, str] = {}
         if self.settings.stored is not None:
             found[PROBABILITIES] = self.settings.stored
+        if self.settings.disagreement:
+            found[SPREAD] = "uint8"
         if self.settings.dicom_seg and _is_dicom(case):
             found[DICOM_SEG] = "binary"
         if self.settings.overlays:
@@ -74,6 +84,12 @@ class Extras:
             return None
         return Store(self.problem, grid.shape, stored=stored, folder=output.extra(PROBABILITIES))
 
+    def spread(self, grid: Grid, output: OutputFolder) -> Spread | None:
+        """Where the disagreement at each voxel is kept until it is written. Raises OSError without room for it."""
+        if not self.settings.disagreement:
+            return None
+        return Spread(self.problem, grid.shape, shares=self.shares, folder=output.extra(SPREAD))
+
     def write(self, made: Labelled, output: OutputFolder) -> dict[str, str]:
         """The names of the files that now lie there, relative to the folder, and their hashes.
 
@@ -85,6 +101,9 @@ class Extras:
             if name == PROBABILITIES:
                 assert made.probabilities is not None
                 made.probabilities.write(made.case.files[0], out)
+            elif name == SPREAD:
+                assert made.spread is not None
+                made.spread.write(made.case.files[0], out)
             elif name == DICOM_SEG:
                 self._write_seg(made, out)
             else:
@@ -110,13 +129,17 @@ class Extras:
 
 
 def extras_of(
-    settings: PredictConfig, problem: Problem, cases: Sequence[Case], *, run: str, weights_sha256: str
+    settings: PredictConfig, problem: Problem, cases: Sequence[Case], *, algorithm: Algorithm, shares: tuple[float, ...]
 ) -> tuple[Extras, tuple[str, ...]]:
     """What is asked for, and what to say about it before the first case.
 
     Raises ConfigError where a package is not installed, or no case is one that an output is for.
     """
-    extras = Extras(settings, problem, Algorithm(__version__, run, weights_sha256))
+    extras = Extras(settings, problem, algorithm, shares)
+    if settings.disagreement and len(shares) == 1:
+        raise ConfigError(
+            "predict.disagreement: one network has none to disagree with; name several runs, or set it to false"
+        )
     if not settings.dicom_seg:
         return extras, ()
     if importlib.util.find_spec(PACKAGE) is None:

@@ -15,9 +15,9 @@ from hilum.pipeline.predicting.shards import WHOLE, Shard
 
 PART = re.compile(r"\.(.+)\.\d+\.part")
 """What a file is called until it is complete: with its name and the process that writes it."""
-PROBABILITIES, DICOM_SEG, OVERLAY = "probabilities", "dicom_seg", "overlay"
+PROBABILITIES, SPREAD, DICOM_SEG, OVERLAY = "probabilities", "disagreement_map", "dicom_seg", "overlay"
 """What may be written besides the labels: the columns that name the files."""
-FOLDERS = {PROBABILITIES: "probabilities", DICOM_SEG: "dicom_seg", OVERLAY: "overlays"}
+FOLDERS = {PROBABILITIES: "probabilities", SPREAD: "disagreement", DICOM_SEG: "dicom_seg", OVERLAY: "overlays"}
 """The folders that hold them."""
 
 

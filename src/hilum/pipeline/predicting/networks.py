@@ -15,6 +15,7 @@ from hilum.case import Case
 from hilum.data.store import CODE, surroundings
 from hilum.errors import ConfigError
 from hilum.evaluation.decision import Points
+from hilum.formats.dicom_seg import Algorithm
 from hilum.hardware import usable_cores
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
@@ -91,7 +92,8 @@ class Networks:
         names = "+".join(run.folder.name for run in self.runs)
         weights = [one.weights_sha256 for one in self.restored]
         digest = weights[0] if len(weights) == 1 else hashlib.sha256(" ".join(weights).encode()).hexdigest()
-        return extras_of(settings, self.first.problem, cases, run=names, weights_sha256=digest)
+        algorithm = Algorithm(__version__, names, digest)
+        return extras_of(settings, self.first.problem, cases, algorithm=algorithm, shares=self.weights)
 
     @property
     def counts_memory(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,28 @@ PIECE_VOXELS = 2**14
 """Voxels that are written together: even if each lies on a page of 4 KiB of its own, they touch no more than that."""
 
 
+class Pages:
+    """Numbers (C, n) in a temporary file that is mapped into memory; it vanishes with the object or the process.
+
+    Raises OSError where the folder has no room for them.
+    """
+
+    def __init__(self, fills: Sequence[float], count: int, dtype: np.dtype[Any], folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Written, not skipped: a disk that turns out to be full under a mapped file kills the process.
+            for fill in fills:
+                _fill(file, np.array(fill, dtype), count)
+            file.flush()
+            self._mapped = mmap.mmap(file.fileno(), 0)
+        self.values = np.frombuffer(self._mapped, dtype).reshape(len(fills), count)
+
+    def let_go(self) -> None:
+        """Leave what was touched to the file, so that it does not count as memory of this process."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)
+
+
 class Store:
     """Probabilities (C, I, J, K) in a temporary file, which vanishes with the object or the process.
 
@@ -33,25 +56,17 @@ class Store:
     def __init__(self, problem: Problem, shape: tuple[int, int, int], *, stored: Stored, folder: Path) -> None:
         self._problem, self._shape, self._most = problem, shape, _most(stored)
         self._dtype = np.dtype(stored)
-        voxels = int(np.prod(shape))
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            # Written, not skipped: a disk that turns out to be full under a mapped file kills the process.
-            for channel in range(problem.num_outputs):
-                outside = self._most if problem.exclusive and channel == 0 else 0
-                _fill(file, np.array(outside, self._dtype), voxels)
-            file.flush()
-            self._mapped = mmap.mmap(file.fileno(), 0)
-        self._values = np.frombuffer(self._mapped, self._dtype).reshape(problem.num_outputs, voxels)
+        outside = [self._most if problem.exclusive and channel == 0 else 0 for channel in range(problem.num_outputs)]
+        self._pages = Pages(outside, math.prod(shape), self._dtype, folder)
 
     def visit(self, voxels: Tensor, probabilities: Tensor) -> None:
         """Take the probabilities (C, n) of voxels (n,), which are flat indices of the image's grid."""
         places = voxels.cpu().numpy()
-        for own, values in zip(self._values, probabilities.cpu().numpy(), strict=True):
+        for own, values in zip(self._pages.values, probabilities.cpu().numpy(), strict=True):
             for first in range(0, len(places), PIECE_VOXELS):
                 part = slice(first, first + PIECE_VOXELS)
                 own[places[part]] = self._coded(values[part])
-                self._let_go()  # voxels that lie scattered touch a page of memory each
+                self._pages.let_go()  # voxels that lie scattered touch a page of memory each
 
     def write(self, like: ImageRef, out: Path) -> None:
         """Write them to `out` on the grid of the image `like`. Raises OSError where that cannot be written."""
@@ -70,19 +85,14 @@ class Store:
         width, height, depth = self._shape
         thick = max(1, HELD_BYTES // 2 // (width * height * self._dtype.itemsize))
         rows = max(1, HELD_BYTES // 2 // (height * depth * self._dtype.itemsize))
-        for channel in self._values:
+        for channel in self._pages.values:
             volume = channel.reshape(self._shape)
             for first in range(0, depth, thick):
                 slab = np.empty((width, height, min(thick, depth - first)), self._dtype, order="F")
                 for row in range(0, width, rows):  # a slab goes across the whole file: let go of each part at once
                     slab[row : row + rows] = volume[row : row + rows, :, first : first + thick]
-                    self._let_go()
+                    self._pages.let_go()
                 yield slab
-
-    def _let_go(self) -> None:
-        """Leave what was touched to the file, so that it does not count as memory of this process."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self._mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _most(stored: Stored) -> float:
