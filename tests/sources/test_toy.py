@@ -61,6 +61,7 @@ def test_noise_of_blobs_has_the_spread_that_is_asked_for(tmp_path: Path) -> None
 
 def test_membranes_divide_cells_and_bodies_within_them_are_as_dark(tmp_path: Path) -> None:
     cohort = toy(tmp_path / "cells", of="cells", cases=4, noise=0).cohort("segmentation")
+    darker = []
     for case in cohort.cases:
         assert isinstance(case.label, ImageRef)
         grey = read(case.files[0]).tensor[0, :, :, 0].numpy()
@@ -70,7 +71,9 @@ def test_membranes_divide_cells_and_bodies_within_them_are_as_dark(tmp_path: Pat
         assert ndimage.label(~membrane)[1] >= 10
         # Brightness alone cannot tell them: far inside cells there are pixels darker than membranes are on the whole.
         far = ~ndimage.binary_dilation(membrane, iterations=2)
-        assert (grey[far] <= grey[membrane].mean()).sum() > 5
+        darker.append(int((grey[far] <= grey[membrane].mean()).sum()))
+    assert min(darker) > 0
+    assert sum(darker) > 40
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:

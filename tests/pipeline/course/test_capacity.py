@@ -7,7 +7,7 @@ from hilum.pipeline.course.desk import Desk
 
 
 def test_a_large_network_overfits_and_the_best_epoch_is_kept(desk: Callable[..., Desk]) -> None:
-    short = ["train.epochs=60", "optimizer.lr=0.01", "data.batch_size=60"]
+    short = ["train.epochs=100", "optimizer.lr=0.01", "data.batch_size=60"]
     trained = desk("04_capacity").train("04_capacity", "large", short)
     train, val = trained.curve("train_loss")[1], trained.curve("val_loss")[1]
     assert train[-1] < 0.1

@@ -16,6 +16,7 @@ def test_moving_shifts_to_the_right_and_fills_with_black() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_lenet_learns_as_much_with_a_quarter_of_the_weights(desk: Callable[..., Desk]) -> None:
     place = desk("06_images")
     mlp, lenet = (place.train("06_images", run, settings) for run, settings in NETWORKS.values())

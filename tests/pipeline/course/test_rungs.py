@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 CONFIGS = sorted((ROOT / "configs" / "course").glob("*.yaml"))
 PAGES = ROOT / "docs" / "course"
 IMAGES = ROOT / "docs" / "images" / "course"
-MOST_BYTES = 60_000
+MOST_BYTES = 80_000
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)

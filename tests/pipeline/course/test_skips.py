@@ -9,6 +9,7 @@ from hilum.pipeline.course.skips import NETWORKS
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_skip_connections_carry_detail(desk: Callable[..., Desk]) -> None:
     place = desk("10_skips", "train.epochs=20")
     without, joined = (place.train("10_skips", run, settings) for run, settings in NETWORKS.values())
