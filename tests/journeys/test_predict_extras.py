@@ -203,7 +203,7 @@ def test_an_ensemble_writes_the_mean(hilum: Hilum, trained: Path, inputs: Path, 
     tensors, facts = checkpoint.load(twin / "checkpoints" / "best.pt")
     for weights in (tensors.get("average") or tensors["model"]).values():
         if weights.is_floating_point():
-            weights.mul_(1.2)
+            weights.mul_(2)
     checkpoint.save(twin / "checkpoints" / "best.pt", tensors=tensors, facts=facts)
     source, alone = inputs / "a.nii.gz", tmp_path / "alone"
     assert hilum("predict", twin, source, alone, "--probabilities").code == 0
