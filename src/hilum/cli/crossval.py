@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-PICTURES_S = 20
-"""Most seconds that pictures of cases may take."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
@@ -28,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     with leaving_at_once():
         from hilum.experiment import load
         from hilum.pipeline.crossvalidation import crossval
-        from hilum.pipeline.reporting import write_report
+        from hilum.pipeline.reporting import PICTURES_S, write_report
 
     folds = [word.strip() for word in arguments.folds.split(",") if word.strip()]
     summary = crossval(arguments.config, arguments.overrides, folds=folds, overwrite=arguments.overwrite)

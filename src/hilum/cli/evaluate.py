@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from hilum.pipeline.external_section import ScoringConfig
     from hilum.pipeline.scoring import Outputs
 
-PICTURES_S = 20.0
-"""Time that the page may take for pictures of cases; `hilum report` takes as long as it needs."""
 ONLY_FOR_OUTPUTS = ("labels", "classes", "config", "patients", "output")
 """Options that mean nothing without --predictions."""
 
@@ -55,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hilum.experiment import load
     from hilum.pipeline.evaluation import evaluate
     from hilum.pipeline.external import folder_of
-    from hilum.pipeline.reporting import write_report
+    from hilum.pipeline.reporting import PICTURES_S, write_report
 
     run, overrides = Path(words[0]), words[1:]
     evaluate(run, part=arguments.part, data=arguments.data, overrides=overrides, rehash=arguments.rehash)

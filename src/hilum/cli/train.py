@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-PICTURES_S = 20.0
-"""Time that the report at the end may take for pictures of cases; `hilum report` takes as long as it needs."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the verb takes."""
@@ -38,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         from hilum.data.splits.base import split_parts
         from hilum.experiment import load
         from hilum.pipeline.evaluation import evaluate
-        from hilum.pipeline.reporting import write_report
+        from hilum.pipeline.reporting import PICTURES_S, write_report
         from hilum.pipeline.training import resume, train
         from hilum.runtime import runs_on_main_rank
 

@@ -28,6 +28,8 @@ from hilum.run import Run, now, open_run, write_text
 Say = Callable[[str], None]
 
 REPORT_NAME = "report.html"
+PICTURES_S = 20.0
+"""Time for pictures of cases where a page ends another command; `hilum report` takes as long as it needs."""
 
 
 def write_report(
