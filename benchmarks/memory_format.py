@@ -13,11 +13,11 @@ from typing import Literal, cast
 import torch
 
 from hilum.hardware import machine
+from hilum.layers.compiled import Compiled
 from hilum.networks.base import NetworkConfig
 from hilum.problem import Problem
 from hilum.registry import parse
 from hilum.runtime import DTYPES, MemoryFormat, Precision, RuntimeConfig
-from hilum.training.compiling import Compiled
 
 CASES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("resnet", (64, 1, 28, 28)),
@@ -41,7 +41,7 @@ def seconds(kind: str, shape: tuple[int, ...], how: tuple[MemoryFormat, Precisio
     problem = Problem(config.task, dims, ("image",), ("a", "b"), ((0,), (1,)))
     runtime = RuntimeConfig(device="cpu", precision=precision, memory_format=memory_format).start(alone=True)
     model = runtime.place(config.build(problem))
-    forward = Compiled(model) if compiled else model
+    forward = Compiled(model, setting="runtime.compile") if compiled else model
     images, times = torch.randn(shape), []
     for _ in range(WARM_UP_STEPS + STEPS):
         start = time.perf_counter()

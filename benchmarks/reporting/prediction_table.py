@@ -49,7 +49,7 @@ def line_of(name: str, result: Result, means: dict[str, Result]) -> str:
     cores = (
         "" if bare is None else f"{100 * (result['cores_s'] / (calls * bare['window_cores_s']) - 1):8.1f} % of cores"
     )
-    ours = means.get("hilum, float32" if result["setting"] == "float32" else "hilum, defaults")
+    ours = means.get("hilum, float32" if result["setting"].startswith("float32") else "hilum, defaults")
     times = memory = agreement = ""
     if ours is not None and ours is not result:
         times = f"{result['wall_s'] / ours['wall_s']:6.2f} ({result['cores_s'] / ours['cores_s']:.2f} of cores)"

@@ -222,6 +222,13 @@ def test_broken_files_are_named(name: str, tmp_path: Path) -> None:
         read_mask(ImageRef(path))
 
 
+def test_a_file_that_only_pretends_to_be_compressed_is_not_called_empty(tmp_path: Path) -> None:
+    for name, content, what in (("text.nii.gz", b"no scan", "gzip finds nothing in it"), ("none.nii.gz", b"", "empty")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=rf"{name}: not a readable NIfTI file \({what}"):
+            read(ImageRef(tmp_path / name))
+
+
 def test_voxels_that_are_no_measurements_are_refused(tmp_path: Path) -> None:
     coloured = np.zeros((3, 3, 3), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
     with pytest.raises(DataError, match="expected real numbers"):

@@ -1,6 +1,9 @@
 """What is to be predicted: every case found once, under an id of its own, or a message that helps."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -53,6 +56,20 @@ def test_linked_folders_are_gone_through_once_and_hidden_ones_not(tmp_path: Path
         "c": archive / "linked" / "deep" / "c.nii.gz",
         "lost": archive / "lost.nii",
     }
+
+
+def test_a_folder_that_may_not_be_looked_into_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a.nii", "locked/b.nii")
+    scandir = os.scandir
+
+    def locked(path: str) -> Any:
+        if Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(DataError, match=r"locked: cannot be listed \(Permission denied\): make it readable"):
+        found(tmp_path)
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:

@@ -149,3 +149,13 @@ def test_stopped_and_resumed_is_as_uninterrupted(hilum: Hilum, line: Path, alarm
 )
 def test_mistakes_are_told_before_any_compute(hilum: Hilum, line: Path, words: list[str], told: list[str]) -> None:
     hilum("check", line / "line.yaml", *words).refuses(*told)
+
+
+def test_folds_are_pooled_into_one_picture_which_the_page_names(hilum: Hilum, line: Path, tmp_path: Path) -> None:
+    split = "data.split={kind: kfold, folds: 2, val: 0.0, seed: 1}"
+    done = hilum("crossval", line / "line.yaml", split, f"runs={tmp_path}/runs", "name=cv", "train.report=true")
+    assert done.code == 0, done.text
+    folder = tmp_path / "runs" / "cv"
+    assert (folder / "scores_test.png").stat().st_size > 0
+    assert "Pictures of the cases: scores_test.png, fold-0/scores_test.png" in (folder / "report.html").read_text()
+    assert len(read_csv(folder / "cases.csv")) == PATIENTS

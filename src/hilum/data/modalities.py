@@ -24,6 +24,11 @@ def modalities(case: Case, channels: Sequence[str]) -> str:
     return "+".join(name for index, name in enumerate(channels) if index not in case.missing)
 
 
+def is_missing(channel: Tensor) -> bool:
+    """Whether all voxels (I, J, K) of a channel are NaN; that of most channels the first voxel tells."""
+    return bool(channel[0, 0, 0].isnan()) and bool(channel.isnan().all())
+
+
 def with_missing(image: Tensor, there: Sequence[int], total: int) -> Tensor:
     """All `total` channels (total, *spatial) of an image of which `image` holds those `there`; NaN are the others.
 

@@ -193,7 +193,8 @@ def _header(path: Path) -> tuple[Any, dict[str, str]]:
             return info, {"mended": "; ".join(mended.said)} if mended.said else {}
     except BROKEN as error:
         raise DataError(f"{path}: not a readable NIfTI file ({reason(error)})") from error
-    wrong = "empty" if not head else f"it begins with {head[:4]!r}"
+    unpacked = "gzip finds nothing in it" if path.stat().st_size else "empty"
+    wrong = f"it begins with {head[:4]!r}" if head else unpacked
     raise DataError(f"{path}: not a readable NIfTI file ({wrong}, expected the length of a header, 348 or 540)")
 
 

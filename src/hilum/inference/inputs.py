@@ -127,10 +127,16 @@ def _images_under(folder: Path) -> list[Found]:
 def _files_under(folder: Path) -> Iterator[Path]:
     """The files at any depth, also in linked folders, of which each is gone through once; nothing that is hidden.
 
-    A link that leads nowhere counts as a file, so that the reason is told when it is read.
+    A link that leads nowhere counts as a file, so that the reason is told when it is read. Raises DataError for a
+    folder that may not be looked into: nobody would miss what lies there.
     """
+
+    def refuse(error: OSError) -> None:
+        why = f"{error.filename}: cannot be listed ({error.strerror})"
+        raise DataError(f"{why}: make it readable, hide it (a dot before its name), or take it out of {folder}")
+
     seen = set[str]()
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
         real = os.path.realpath(place)
         folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
         files = [Path(place, name) for name in names if real not in seen and not name.startswith(".")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hilum.data.modalities import with_missing
+from hilum.data.modalities import is_missing, with_missing
 from hilum.errors import ConfigError, DataError
 from hilum.inference.air import Air, background
 from hilum.inference.axes import coarsest_axis
@@ -73,6 +73,8 @@ class Predictor:
     """Class probabilities (C,) of a volume from those of its slices (S, C); None: their mean."""
     temperature: float = 1.0
     """What all logits are divided by, after mirrored views, windows and slices were put together."""
+    forward: Callable[[Tensor], Tensor] | None = None
+    """What is called in place of the model: the same network compiled, or asked by several threads; None: the model."""
     air: Air | None = None
     """Which windows of a segmentation the network is not asked about: they are background."""
     device: torch.device = CPU
@@ -139,7 +141,7 @@ class Predictor:
     def prepared(self, image: Volume) -> Volume:
         """The image after every preparation step, as the network was trained on it; missing channels stay NaN."""
         total = len(image.tensor)
-        there = [index for index, channel in enumerate(image.tensor) if not _missing(channel)]
+        there = [index for index, channel in enumerate(image.tensor) if not is_missing(channel)]
         lacking = len(there) < total
         image = Volume(image.tensor[there], image.grid) if lacking else image
         for step in self.prepare:
@@ -276,7 +278,7 @@ class Predictor:
 
     def _logits(self, images: Tensor) -> Tensor:
         with self.autocast():
-            logits: Tensor = self.model(images)
+            logits: Tensor = (self.forward or self.model)(images)
         return logits
 
     def _network(self, images: Tensor) -> Tensor:
@@ -292,8 +294,3 @@ class Predictor:
                 yield
         finally:
             self.model.train(training)
-
-
-def _missing(channel: Tensor) -> bool:
-    """Whether all voxels (I, J, K) are NaN; that of most channels the first voxel tells."""
-    return bool(channel[0, 0, 0].isnan()) and bool(channel.isnan().all())

@@ -31,6 +31,13 @@ class PredictConfig(Settings):
     """Axes along which mirrored views are averaged in, such as [left_right]; only where mirroring makes sense."""
     batch_size: PositiveInt = 4
     """Windows, or slices, of one case predicted together, mirrored views counted; fewer where memory_gb asks for it."""
+    cases_at_once: PositiveInt = 1
+    """Cases that hilum predict has in hand at a time, whose windows or images pass the network together, up to
+    batch_size of them. More than one is faster where a case fills no batch by itself, and takes more memory; which
+    cases meet depends on the clock, and with it the last bits of the result."""
+    compile: bool = False
+    """Whether hilum predict and hilum evaluate run the network through torch.compile: the first windows take half a
+    minute or more, the others less time."""
     memory_gb: PositiveFloat | None = None
     """Most memory that predicting a case may take, in GB of 2^30 bytes: of the whole process on a CPU, of the device on
     a GPU. Windows are divided so as to keep to it, and a case that cannot be is refused. Without it, no limit."""
@@ -67,7 +74,12 @@ class PredictConfig(Settings):
         return () if self.postprocess == "auto" else self.postprocess
 
     def faults(self, problem: Problem) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """What does not suit the problem, each with its place in the section."""
+        """What does not suit the problem, or each other, each with its place in the section."""
+        if self.memory_gb is not None:
+            if self.cases_at_once > 1:
+                yield ("cases_at_once",), "takes memory that predict.memory_gb cannot count: leave one of the two away"
+            if self.compile:
+                yield ("compile",), "takes memory that predict.memory_gb cannot count: leave one of the two away"
         if problem.kind != "segmentation":
             given = [name for name in ("postprocess", "skip_air", *ON_REQUEST) if getattr(self, name)]
             yield from (((name,), f"is for segmentation, the task is {problem.kind}: remove it") for name in given)

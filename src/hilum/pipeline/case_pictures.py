@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -31,8 +32,8 @@ Known = Callable[[], dict[str, Case]]
 
 SHOWN_IMAGES = 6
 """Classified images in a row of the page."""
-PICTURE = "scores_{}.png"
-"""In the run's folder, for tasks whose cases are not drawn one by one."""
+PICTURES = ("scores_{}.png", "cases_{}.png")
+"""In a folder, for tasks whose cases are not drawn one by one on the page."""
 
 
 def case_pictures(
@@ -52,7 +53,7 @@ def case_pictures(
         return CasePictures()
     try:
         if scored.task not in ("classification", "segmentation"):
-            return CasePictures(note=f"The picture of all cases of a {scored.task} is {PICTURE.format(scored.part)}.")
+            return CasePictures(note=_drawn_elsewhere(run_of, scored))
         first = str(scored.rows[0]["case_id"])
         cases = _cases(run_of(first), scored.task, overrides) if known is None else known()
         if scored.scored_classes:
@@ -60,6 +61,15 @@ def case_pictures(
         return _segmented(run_of, scored, cases=cases, seconds=seconds, overrides=overrides)
     except (HilumError, OSError) as error:
         return CasePictures(note=f"Pictures of single cases are left out: {error}")
+
+
+def _drawn_elsewhere(run_of: RunOf, scored: Scored) -> str:
+    """Where the pictures of a part lie whose cases the page does not draw; empty where there are none."""
+    home = scored.files.folder
+    folders = dict.fromkeys([home, *(run_of(str(row["case_id"])).folder for row in scored.rows)])
+    files = [folder / name.format(scored.part) for folder in folders for name in PICTURES]
+    names = [str(Path(os.path.relpath(file, home))) for file in files if file.is_file()]
+    return f"Pictures of the cases: {', '.join(names)}." if names else ""
 
 
 def _classified(scored: Scored, cases: dict[str, Case]) -> CasePictures:

@@ -39,7 +39,7 @@ def draw(
     elif predictor.problem.kind == "classification":
         _classification(run, part, rows=rows, cases=by_id, problem=predictor.problem)
     else:
-        _outputs(run.folder / f"scores_{part}.png", rows, predictor.problem)
+        draw_outputs(run.folder / f"scores_{part}.png", rows, predictor.problem)
 
 
 def _segmentation(
@@ -93,8 +93,8 @@ def _classification(run: Run, part: str, *, rows: Sequence[Row], cases: dict[str
     classification_panels(truth, probabilities, problem.classes, out, predicted=predicted)
 
 
-def _outputs(out: Path, rows: Sequence[Row], problem: Problem) -> None:
-    """The picture of each number or finding, from the cases in which it is known."""
+def draw_outputs(out: Path, rows: Sequence[Row], problem: Problem) -> None:
+    """Write the picture of each number or finding from the cases in which it is known; none where there are none."""
     prefix = PREDICTED_PREFIX if problem.continuous else PROBABILITY_PREFIX
     known: dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
     for name in problem.classes:

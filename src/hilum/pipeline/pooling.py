@@ -16,6 +16,7 @@ from hilum.evaluation.summary import overall, summarise
 from hilum.experiment import Experiment
 from hilum.pipeline.by_patient import PATIENT_LEVEL
 from hilum.pipeline.group_columns import group_columns
+from hilum.pipeline.pictures import draw_outputs
 from hilum.problem import Problem
 from hilum.run import Run
 
@@ -27,7 +28,7 @@ Folds = Sequence[tuple[str, Run]]
 
 
 def pool(folder: Path, folds: Folds, part: str, *, experiment: Experiment, notes: Sequence[str]) -> dict[str, Any]:
-    """The summary of all folds together, after writing cases.csv and summary.json into `folder`.
+    """The summary of all folds together, after writing cases.csv, summary.json and pictures into `folder`.
 
     Every row counts, and intervals draw patients, whatever folds their cases were in. `folds` of the summary has the
     scores of each fold alone, their mean and their standard deviation.
@@ -46,6 +47,8 @@ def pool(folder: Path, folds: Folds, part: str, *, experiment: Experiment, notes
         summary["patient_level"] = settings | _patients(folder, folds, part, experiment=experiment)
     summary["folds"] = _each(folds, part, experiment=experiment)
     Run(folder).write_summary(summary, part)
+    if problem.kind in ("multilabel", "regression"):
+        draw_outputs(folder / f"scores_{part}.png", rows, problem)
     return summary
 
 

@@ -16,6 +16,7 @@ from hilum.inference.air import Air
 from hilum.inference.axes import mirrorings
 from hilum.inference.predictor import Predictor
 from hilum.inference.section import PredictConfig
+from hilum.layers.compiled import Compiled
 from hilum.pipeline.deciding import decision_of
 from hilum.problem import Problem
 from hilum.run import Run
@@ -44,7 +45,8 @@ class Restored:
         """The network with its preparation, windows and precision."""
         model = runtime.place(self.model)
         made = make_predictor(self.experiment, self.problem, axes=self.axes, model=model, runtime=runtime)
-        return replace(made, temperature=self.decision.temperature, air=self.air)
+        forward = Compiled(model, setting="predict.compile") if self.experiment.predict.compile else None
+        return replace(made, temperature=self.decision.temperature, air=self.air, forward=forward)
 
 
 def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from hilum.case import Batch
 from hilum.data.loader import Batches
 from hilum.errors import CheckpointError
+from hilum.layers.compiled import Compiled
 from hilum.losses.base import counted_over
 from hilum.optim.schedules import ScheduleConfig
 from hilum.random import torch_seed
 from hilum.runtime import Runtime
 from hilum.training.average import WeightAverage
-from hilum.training.compiling import Compiled
 from hilum.training.freezing import frozen_patterns, still_norms
 from hilum.training.gradients import added, layer_norms
 from hilum.training.settings import TrainConfig
@@ -77,7 +77,9 @@ class Trainer:
         self.runtime = runtime
         self.model = model
         self.parallel = runtime.parallel(model)
-        self.forward: Callable[[Tensor], Any] = Compiled(self.parallel) if runtime.compile else self.parallel
+        self.forward: Callable[[Tensor], Any] = self.parallel
+        if runtime.compile:
+            self.forward = Compiled(self.parallel, setting="runtime.compile")
         self.loss = loss.to(runtime.device)
         self.optimizer = optimizer
         self.schedule = schedule

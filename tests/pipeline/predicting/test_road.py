@@ -129,3 +129,34 @@ def test_a_full_disk_ends_the_batch_and_keeps_what_is_done() -> None:
     assert ended[:2] == ["c0", "c1"]
     assert "c2" not in ended
     assert "ask c6" not in stages.said
+
+
+def test_several_cases_are_asked_about_at_once_and_end_in_their_order() -> None:
+    """The first three each wait for the two others to be asked about."""
+    meeting = threading.Barrier(3, timeout=PATIENCE_S)
+
+    class Meeting(Stages):
+        def ask(self, ready: Any) -> Any:
+            if ready.id in ("c0", "c1", "c2"):
+                meeting.wait()
+            return super().ask(ready)
+
+    stages = Meeting(failing={"c4": "predicting"})
+    ended: list[str] = []
+    stages.road(ended, ahead=1, together=3).travel(CASES, StopRequest())
+    assert ended == ["c0", "c1", "c2", "c3", "c4 predicting", "c5", "c6", "c7"]
+    assert stages.most <= 1 + 3 + 2 * 1
+
+
+def test_a_stop_lets_all_cases_that_the_network_sees_come_to_their_end() -> None:
+    stop, meeting, ended = StopRequest(), threading.Barrier(2, timeout=PATIENCE_S), list[str]()
+
+    class Stopping(Stages):
+        def ask(self, ready: Any) -> Any:
+            meeting.wait()  # both are asked about before the stop is asked for
+            stop.signum = 15
+            return ready
+
+    with pytest.raises(Interrupted):
+        Stopping().road(ended, ahead=0, together=2).travel(CASES, stop)
+    assert ended == ["c0", "c1"]

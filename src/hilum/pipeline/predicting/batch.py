@@ -93,7 +93,7 @@ def predict(  # noqa: PLR0913 (each is an option of the command)
         for note in (*_notes(networks, launch, mine=len(mine), locked=locked), *remarks):
             told(note)
         origin = begin(work.output, facts_of(Path(source), cases, setup), runtime)
-        task = Task(work, mine, mark, told, networks.ahead, runtime.device)
+        task = Task(work, mine, mark, told, networks.ahead, networks.together, runtime.device)
         batch = task.run(origin, redo=redo)
         if _close(work.output, cases, say=told):
             _write_patients(work.output, networks)
@@ -111,6 +111,7 @@ class Task:
     mark: Mark
     say: Say
     ahead: int
+    together: int
     device: torch.device
 
     def run(self, origin: Origin, *, redo: bool) -> Batch:
@@ -149,7 +150,7 @@ class Task:
         trusted = [case for case in cases if case.id not in before.unended]
         others = sorted((case for case in cases if case.id in before.unended), key=lambda c: before.unended[c.id])
         with StopRequest() as stop:
-            Road(self.work, notes.begun, ended, self.ahead).travel(trusted, stop)
+            Road(self.work, notes.begun, ended, self.ahead, self.together).travel(trusted, stop)
             Road(self.work, notes.begun, ended, ahead=0).travel(others, stop)
 
     def _stopped(self, notes: Notes, origin: Origin) -> None:

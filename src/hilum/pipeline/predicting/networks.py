@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from hilum.hardware import usable_cores
 from hilum.inference.ensemble import Ensemble
 from hilum.inference.predictor import Predictor
 from hilum.inference.section import NOT_DECIDING, ON_REQUEST
+from hilum.inference.together import Together, one_thread
 from hilum.pipeline.by_patient import patients_of
 from hilum.pipeline.predicting.extras import Extras, extras_of
 from hilum.pipeline.predicting.review import Review, review_of
@@ -107,9 +109,17 @@ class Networks:
             return 0
         return 2 if usable_cores() >= CORES_FOR_TWO else 1
 
+    @property
+    def together(self) -> int:
+        """Cases of which the network is asked at a time, as the first run or the command says."""
+        return self.first.experiment.predict.cases_at_once
+
     def predictor(self, runtime: Runtime) -> Predictor | Ensemble:
         """The network, or all of them, with their preparation, windows and precision."""
         members = [one.predictor(runtime) for one in self.restored]
+        if self.together > 1:
+            thread = one_thread()
+            members = [_asked_together(member, thread) for member in members]
         return members[0] if len(members) == 1 else Ensemble.of(members, self.weights)
 
     def setup(self, runtime: Runtime) -> dict[str, Any]:
@@ -121,6 +131,14 @@ class Networks:
         code = surroundings(DECIDING)
         found = {"hilum": __version__, "code_sha256": code, "precision": runtime.precision, "networks": members}
         return found if self.review[0] is None else {**found, "measured_for_review": sorted(self.review[0].singles)}
+
+
+def _asked_together(member: Predictor, thread: Executor) -> Predictor:
+    """The predictor for several threads at once."""
+    called = Together(
+        member.forward or member.model, batch_size=member.batch_size, autocast=member.autocast, thread=thread
+    )
+    return replace(member, forward=called)
 
 
 def setup_sha256(setup: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The network of training, compiled where that works; where it does not, the user is told and it runs as it is."""
+"""A network, compiled where that works; where it does not, the user is told and it runs as it is."""
 
 import logging
 from collections.abc import Callable
@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-Logits = Tensor | tuple[Tensor, ...]
 
 log = logging.getLogger(__name__)
 
@@ -18,22 +16,23 @@ class Compiled:
     Code differs from the network by rounding, so that a run that is resumed has to compile as it did before.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
+    def __init__(self, model: nn.Module, *, setting: str) -> None:
+        """`setting` is the one that asks for it, for the warning."""
+        self.model, self._setting = model, setting
         self._call: Callable[[Tensor], Any] = torch.compile(model)
         self._works: bool | None = None
 
-    def __call__(self, images: Tensor) -> Logits:
+    def __call__(self, images: Tensor) -> Any:
         """The network's logits. Where it cannot be compiled, a warning says why, once."""
         if self._works:
             return self._call(images)
         if self._works is None:
             try:
-                logits: Logits = self._call(images)
+                logits = self._call(images)
             except Exception as error:  # a compiler that is missing or fails raises nearly anything
                 self._works = False
                 reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-                log.warning("runtime.compile: the network cannot be compiled here (%s): it runs as it is", reason)
+                log.warning("%s: the network cannot be compiled here (%s): it runs as it is", self._setting, reason)
             else:
                 self._works = True
                 return logits
