@@ -11,6 +11,9 @@ import torch
 KEEP_FREED_MEMORY = ((-4, 0), (-1, -1), (-2, 64 * 2**20))
 """Options of glibc's mallopt: no pieces of their own (M_MMAP_MAX), nothing given back (M_TRIM_THRESHOLD), and growth in
 large steps (M_TOP_PAD)."""
+GIVE_BACK_FREED_MEMORY = ((-3, 2**20),)
+"""A piece of its own from 1 MiB on (M_MMAP_THRESHOLD). glibc otherwise raises that up to 32 MiB as pieces are freed,
+and keeps those below it among others that are still needed."""
 
 
 def machine() -> dict[str, str | int]:
@@ -42,11 +45,20 @@ def keep_freed_memory() -> bool:
     It hands each large piece back to the system otherwise, and gets it again page by page, cleared, in every training
     step: half of the time of a step at times (`benchmarks/steps.py`). What the process holds never falls from then on.
     """
+    return _mallopt(KEEP_FREED_MEMORY)
+
+
+def give_back_freed_memory() -> bool:
+    """Let this process hold no more than its tensors take; gives whether the C library can (glibc)."""
+    return _mallopt(GIVE_BACK_FREED_MEMORY)
+
+
+def _mallopt(options: tuple[tuple[int, int], ...]) -> bool:
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):  # another C library: macOS, musl, Windows
         return False
-    return all(mallopt(option, value) for option, value in KEEP_FREED_MEMORY)
+    return all(mallopt(option, value) for option, value in options)
 
 
 def has_bfloat16(device: str) -> bool:
@@ -74,6 +86,13 @@ def memory_bytes(device: str) -> int:
     limits = [Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory/memory.limit_in_bytes")]
     texts = [file.read_text().strip() for file in limits if file.is_file()]
     return min([int(psutil.virtual_memory().total), *(int(text) for text in texts if text.isdecimal())])
+
+
+def resident_bytes() -> int:
+    """The memory that this process has now."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
 
 
 def forget_peak_memory(device: torch.device) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hilum.inference.memory import network_bytes
+from hilum.inference.memory import LATER_BYTES, PROCESS_BYTES, network_bytes, process_bytes
 from hilum.networks.unet import UNetConfig
 from hilum.problem import Problem
 
@@ -51,6 +51,29 @@ print(estimate, peak_memory_bytes(device) - before)
 """
 
 
+# Prints what a network of few channels is counted to take, and what it took; voxels of one channel take 3.4 MiB.
+NETWORK = """
+import torch
+from contextlib import nullcontext
+from torch import nn
+from hilum.hardware import forget_peak_memory, give_back_freed_memory, peak_memory_bytes
+from hilum.inference.memory import network_bytes
+
+device = torch.device("cpu")
+give_back_freed_memory()
+convolution = nn.Conv3d(8, 8, 3, padding=1)
+model = nn.Sequential(nn.Conv3d(2, 8, 3, padding=1), nn.ReLU(), convolution, nn.InstanceNorm3d(8), nn.Conv3d(8, 20, 1))
+shape = (1, 2, 96, 96, 96)
+with torch.no_grad():
+    counted = network_bytes(model, shape, device=device, autocast=nullcontext)
+    model(torch.zeros(1, 2, 32, 32, 32))
+    forget_peak_memory(device)
+    before = peak_memory_bytes(device)
+    model(torch.zeros(shape))
+print(counted, peak_memory_bytes(device) - before)
+"""
+
+
 def counted(model: nn.Module, channels: int = 1) -> int:
     return network_bytes(model.eval(), (1, channels, 8, 8, 8), device=torch.device("cpu"), autocast=nullcontext)
 
@@ -76,7 +99,8 @@ def test_bytes_are_those_of_the_tensors_that_exist_together() -> None:
         assert counted(Counting()) == 4 * VOXELS * (1 + 2 + 6 + 6)
         assert counted(Looking()) >= 4 * VOXELS * 2
         # Images, and features with their copies in the order that convolutions like.
-        assert counted(nn.Conv3d(1, 5, 3, padding=1)) == 4 * VOXELS * (1 + 5 + 1 + 5)
+        assert counted(nn.Conv3d(1, 5, 3, padding=1)) == 4 * VOXELS * (1 + 5 + 16 + 16)
+        assert counted(nn.Conv3d(1, 20, 3, padding=1)) == 4 * VOXELS * (1 + 20 + 16 + 32)
 
 
 def test_counting_needs_no_memory_of_that_size() -> None:
@@ -94,3 +118,17 @@ def test_the_estimate_is_kept_and_near() -> None:
     estimated, measured = map(int, done.stdout.split())
     assert measured < estimated < 200 * 2**20
     assert measured > 0.4 * estimated
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from /proc")
+def test_a_network_of_few_channels_takes_what_is_counted() -> None:
+    done = subprocess.run([sys.executable, "-c", NETWORK], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    expected, measured = map(int, done.stdout.split())
+    assert 0.5 * expected < measured < expected
+
+
+def test_a_process_that_holds_more_than_usual_counts_for_more() -> None:
+    usual, heavy = 290 * 2**20, 475 * 2**20
+    assert process_bytes(usual) == PROCESS_BYTES
+    assert heavy + LATER_BYTES <= process_bytes(heavy) == process_bytes(heavy - 2**20)

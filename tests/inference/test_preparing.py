@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from hilum.formats.base import Header
-from hilum.inference.memory import PROCESS_BYTES
 from hilum.inference.predictor import Predictor
 from hilum.inference.preparing import PART_BYTES, preparation_bytes, prepared_grid
 from hilum.prepare.base import PrepareConfig
@@ -65,7 +64,7 @@ def header(grid: Grid = GRID, **more: Any) -> Header:
 
 
 def estimate(*headers: Header, steps: list[PrepareConfig] = STEPS) -> int:
-    return preparation_bytes(headers, steps) - PROCESS_BYTES - PART_BYTES
+    return preparation_bytes(headers, steps, process_bytes=0) - PART_BYTES
 
 
 def test_the_estimate_is_the_most_that_a_step_holds() -> None:

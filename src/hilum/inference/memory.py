@@ -19,10 +19,25 @@ from hilum.inference.lattice import Lattice, Triple
 
 PROCESS_BYTES = 450 * 2**20
 """Python with torch and all else that prediction loads, on a CPU."""
+LATER_BYTES = 128 * 2**20
+"""The part of it that is loaded after the network: what counts, reads, writes and compares."""
+PROCESS_STEP_BYTES = 32 * 2**20
+"""What a process takes is rounded up to a multiple of this, so that it is the same each time."""
 WORK_BYTES = 96 * 2**20
 """What deciding a block takes besides it, however large it is: places of voxels, and what lies between them."""
 BYTES = 4
 """Of a probability: float32."""
+CHANNEL_GROUP = 16
+"""Channels that oneDNN keeps side by side (nChw16c), on every processor with AVX-512; others take 8."""
+
+
+def process_bytes(now: int) -> int:
+    """What this process takes beside tensors, from what it has `now` that the network is there.
+
+    That is `PROCESS_BYTES`, but for networks whose libraries or plugins take more.
+    """
+    needed = now + LATER_BYTES
+    return PROCESS_BYTES if needed <= PROCESS_BYTES else -(-needed // PROCESS_STEP_BYTES) * PROCESS_STEP_BYTES
 
 
 class Divide(Protocol):
@@ -116,7 +131,7 @@ def network_bytes(
     """Most bytes of tensors that exist at one time while a network answers images of `shape` (B, C, *spatial).
 
     Counted on tensors that have shapes and no content. On a CPU convolutions also hold their input and output in an
-    order of their own. A network that looks at values is counted on images of zeros instead.
+    order of their own, in groups of 16 channels. A network that looks at values is counted on images of zeros instead.
     """
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -153,9 +168,15 @@ class _Live(TorchDispatchMode):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
                 self.live[StorageWeakRef(storage)] = storage.nbytes()
-        extra = args[0].nbytes + result.nbytes if self.reordering and "convolution" in str(func) else 0
+        extra = _reordered(args[0]) + _reordered(result) if self.reordering and "convolution" in str(func) else 0
         self.peak = max(self.peak, sum(self.live.values()) + extra)
         return result
+
+
+def _reordered(image: Tensor) -> int:
+    """Bytes of an image (B, C, *spatial) whose channels are filled up to groups."""
+    channels = image.shape[1]
+    return image.nbytes // channels * (-(-channels // CHANNEL_GROUP) * CHANNEL_GROUP)
 
 
 def gigabytes(num_bytes: int) -> str:

@@ -83,6 +83,8 @@ class Predictor:
     """Gives the context in which the network runs: its precision."""
     memory_bytes: int | None = None
     """Most memory while a case is predicted: of the process on a CPU, of tensors on another device; None: no limit."""
+    process_bytes: int = PROCESS_BYTES
+    """What the process takes beside tensors, which counts on a CPU."""
     _network_bytes: dict[tuple[int, ...], int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -197,7 +199,7 @@ class Predictor:
             self._network_bytes[shown] = counted
         fixed = BYTES * self.problem.num_channels * math.prod(grid.shape)
         fixed += sum(weights.nbytes for weights in (*self.model.parameters(), *self.model.buffers()))
-        fixed += PROCESS_BYTES + held_bytes if self.device.type == "cpu" else 0
+        fixed += self.process_bytes + held_bytes if self.device.type == "cpu" else 0
         logits = BYTES * self.problem.num_outputs * math.prod(window)
         return Needs(fixed, self._network_bytes[shown], logits, self.problem.num_outputs)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hilum.inference.memory import BYTES, PROCESS_BYTES
+from hilum.inference.memory import BYTES
 
 if TYPE_CHECKING:
     from hilum.formats.base import Header
@@ -19,8 +19,8 @@ PART_BYTES = 64 * 2**20
 """What lies beside whole images while they are read and changed: parts of them, and the file as it is compressed."""
 
 
-def preparation_bytes(headers: Sequence[Header], steps: Sequence[PrepareConfig]) -> int:
-    """Most bytes of the process while the images of one case are read and pass these steps.
+def preparation_bytes(headers: Sequence[Header], steps: Sequence[PrepareConfig], *, process_bytes: int) -> int:
+    """Most bytes of the process while the images of one case are read and pass these steps, `process_bytes` counted.
 
     The image as it was read is let go of once the first step is done with it. A step whose result only the voxels tell
     is taken to keep the grid, which none of them enlarges.
@@ -32,7 +32,7 @@ def preparation_bytes(headers: Sequence[Header], steps: Sequence[PrepareConfig])
         after = step.grid_after(now) or now
         needed.append(_step_bytes(now, after, channels))
         now = after
-    return PROCESS_BYTES + PART_BYTES + max(needed)
+    return process_bytes + PART_BYTES + max(needed)
 
 
 def prepared_grid(grid: Grid, steps: Sequence[PrepareConfig]) -> Grid | None:

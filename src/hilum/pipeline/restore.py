@@ -12,8 +12,10 @@ from torch import nn
 from hilum.errors import CheckpointError, ConfigError
 from hilum.evaluation.decision import Decision
 from hilum.experiment import Experiment, load
+from hilum.hardware import resident_bytes
 from hilum.inference.air import Air
 from hilum.inference.axes import mirrorings
+from hilum.inference.memory import process_bytes
 from hilum.inference.predictor import Predictor
 from hilum.inference.section import PredictConfig
 from hilum.layers.compiled import Compiled
@@ -46,7 +48,8 @@ class Restored:
         model = runtime.place(self.model)
         made = make_predictor(self.experiment, self.problem, axes=self.axes, model=model, runtime=runtime)
         forward = Compiled(model, setting="predict.compile") if self.experiment.predict.compile else None
-        return replace(made, temperature=self.decision.temperature, air=self.air, forward=forward)
+        needed = process_bytes(resident_bytes())
+        return replace(made, temperature=self.decision.temperature, air=self.air, forward=forward, process_bytes=needed)
 
 
 def restore(run: Run, overrides: Sequence[str] = ()) -> Restored:

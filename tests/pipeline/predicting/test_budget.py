@@ -15,7 +15,7 @@ from hilum.case import Case, ImageRef
 from hilum.errors import DataError
 from hilum.formats.reading import read_header
 from hilum.inference.ensemble import Ensemble
-from hilum.inference.memory import gigabytes
+from hilum.inference.memory import PROCESS_BYTES, gigabytes
 from hilum.inference.predictor import Predictor
 from hilum.inference.preparing import preparation_bytes
 from hilum.pipeline.predicting.budget import budget_of
@@ -49,7 +49,7 @@ def test_the_estimate_of_both_stages_is_said(case: Case) -> None:
     image = made.read(case.images)
     prepared = made.prepared(image)
     plan = made.plan(prepared.grid, margins=(True, True, True), held_bytes=40 * 42 * 44)
-    needed = gigabytes(preparation_bytes([read_header(case.files[0])], STEPS))
+    needed = gigabytes(preparation_bytes([read_header(case.files[0])], STEPS, process_bytes=PROCESS_BYTES))
     assert plan.num_bytes is not None
     predicting = f"{gigabytes(plan.num_bytes)} GB to predict ({plan.num_windows} windows)"
     assert said == [f"scan: estimated {needed} GB to read and prepare, {predicting}, of 1 GB"]

@@ -11,7 +11,7 @@ import torch
 
 from hilum.case import Case
 from hilum.errors import HilumError, number_of
-from hilum.hardware import forget_peak_memory, keep_freed_memory, peak_memory_bytes
+from hilum.hardware import forget_peak_memory, give_back_freed_memory, keep_freed_memory, peak_memory_bytes
 from hilum.inference.inputs import find_inputs
 from hilum.pipeline.predicting.budget import budget_of
 from hilum.pipeline.predicting.case import Failure, Work, Written
@@ -80,8 +80,8 @@ def predict(  # noqa: PLR0913 (each is an option of the command)
         return (row if review is None else review.flagged(row)) | seen
 
     runtime = networks.first.experiment.runtime.start(alone=True)
-    if runtime.device.type == "cpu" and not networks.counts_memory:
-        keep_freed_memory()  # every window asks for the same pieces again
+    if runtime.device.type == "cpu":  # every window asks for the same pieces again
+        (give_back_freed_memory if networks.counts_memory else keep_freed_memory)()
     forget_peak_memory(runtime.device)
     setup, predictor = networks.setup(runtime), networks.predictor(runtime)
     work = Work(

@@ -31,7 +31,7 @@ class Budget:
         """Say what a case is estimated to take, told by its headers. Raises DataError where that is too much."""
         headers = [read_header(ref) for ref in dict.fromkeys(case.files)]
         members = self.predictor.members if isinstance(self.predictor, Ensemble) else (self.predictor,)
-        needed = max(preparation_bytes(headers, member.prepare) for member in members)
+        needed = max(preparation_bytes(headers, one.prepare, process_bytes=one.process_bytes) for one in members)
         if members[0].device.type == "cpu" and needed > self.most_bytes:
             raise DataError(
                 f"needs about {gigabytes(needed)} GB of memory to be read and prepared, and predict.memory_gb allows "
