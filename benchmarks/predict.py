@@ -11,7 +11,7 @@ have the same weights, of a training of a few steps. Settings:
 - bfloat16: the same for MONAI, beside hilum's defaults, where the machine computes in bfloat16
 - defaults: what each tool does by itself: hilum's precision, MONAI's overlap of a quarter without Gaussian, nnU-Net's
   mirroring and 3 + 3 processes
-- in 2 GB, 8 cases at once: hilum within a budget of memory; hilum with windows of several cases in one batch
+- in 1.75 GB, 8 cases at once: hilum within a budget of memory; hilum with windows of several cases in one batch
 
 `bare` is the network on windows that are already there, also with freed memory kept by the process, as hilum does. Each
 contender is a process of its own, start-up included; `peak` is resident memory summed over it and its children. What
@@ -111,7 +111,7 @@ CONTENDERS = (
     Contender("bare, memory kept", "bfloat16", {"keep_freed_memory": True}, precision="bfloat16"),
     Contender("hilum", "float32", ["runtime.precision=float32"]),
     Contender("hilum", "defaults", [], precision="auto"),
-    Contender("hilum", "float32 in 2 GB", ["runtime.precision=float32", "predict.memory_gb=2"]),
+    Contender("hilum", "float32 in 1.75 GB", ["runtime.precision=float32", "predict.memory_gb=1.75"]),
     Contender("hilum", "defaults, 8 cases at once", ["predict.cases_at_once=8"], precision="auto"),
     Contender("MONAI", "float32", GAUSSIAN),
     Contender("MONAI", "bfloat16", GAUSSIAN, precision="bfloat16"),
