@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,21 @@ def test_the_button_changes_the_colours_and_the_switches_hide_lines(browser: Bro
     assert browser.value(shown) != "none"
     browser.value("document.querySelector('[data-hides=truth]').click()")
     assert browser.value(shown) == "none"
+    assert browser.complaints == []
+
+
+def test_paper_is_white_and_unfolded(browser: Browser, trained: Path) -> None:
+    folded = "document.querySelectorAll('details:not([open])').length"
+    paper = "getComputedStyle(document.body).backgroundColor"
+    browser.open(trained / "report.html", width=1440, dark=True)
+    on_screen = browser.value(folded), browser.value(paper)
+    assert on_screen[0] > 0
+    browser.value("dispatchEvent(new Event('beforeprint'))")
+    assert browser.value(folded) == 0
+    lightness = [int(part) for part in re.findall(r"\d+", browser.value(paper))[:3]]
+    assert min(lightness) > 240
+    browser.value("dispatchEvent(new Event('afterprint'))")
+    assert (browser.value(folded), browser.value(paper)) == on_screen
     assert browser.complaints == []
 
 

@@ -14,3 +14,17 @@ name();
 for (const box of document.querySelectorAll("input[data-hides]")) {
   box.addEventListener("change", () => document.body.classList.toggle(`hide-${box.dataset.hides}`, !box.checked));
 }
+
+// Paper is white, and nobody can unfold it.
+const before = [];
+addEventListener("beforeprint", () => {
+  const folded = [...document.querySelectorAll("details:not([open])")];
+  const theme = root.dataset.theme;
+  for (const one of folded) one.open = true;
+  root.dataset.theme = "light";
+  before.push(() => {
+    for (const one of folded) one.open = false;
+    if (theme === undefined) delete root.dataset.theme; else root.dataset.theme = theme;
+  });
+});
+addEventListener("afterprint", () => { for (const back of before.splice(0)) back(); });
