@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from hilum.hardware import keep_freed_memory, peak_memory_bytes
+from hilum.hardware import give_back_freed_memory, keep_freed_memory, peak_memory_bytes
 
 WINDOW = (96, 96, 96)
 OVERLAP = 0.5
@@ -95,6 +95,8 @@ def work_hilum(file: Path, out: Path, classes: int, memory_gb: float | None, *, 
 
     if keep:
         keep_freed_memory()
+    elif memory_gb is not None:
+        give_back_freed_memory()  # as `hilum predict` does
     start, predictor = perf_counter(), predictor_of(classes, memory_gb)
     out.mkdir()
     told: list[str] = []
