@@ -47,9 +47,7 @@ def test_what_was_planted_is_flagged_and_nothing_else(
     hilum: Hilum, trained: Path, odd_scans: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    done = hilum(
-        "predict", trained, odd_scans, out, "--memory", "16GB"
-    )  # of which other tests took some
+    done = hilum("predict", trained, odd_scans, out, "--memory", "16GB")  # of which other tests took some
     assert done.code == 0, done.text
     rows = {row["case_id"]: row for row in read_csv(out / "results.csv")}
     found = {name: [flag for flag in row["flags"].split("; ") if flag in GEOMETRY] for name, row in rows.items()}
