@@ -25,8 +25,8 @@ def modalities(case: Case, channels: Sequence[str]) -> str:
 
 
 def is_missing(channel: Tensor) -> bool:
-    """Whether all voxels (I, J, K) of a channel are NaN; that of most channels the first voxel tells."""
-    return bool(channel[0, 0, 0].isnan()) and bool(channel.isnan().all())
+    """Whether all voxels (*spatial) of a channel are NaN; that of most channels the first voxel tells."""
+    return bool(channel.flatten()[0].isnan()) and bool(channel.isnan().all())
 
 
 def with_missing(image: Tensor, there: Sequence[int], total: int) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hilum.case import Case, Cohort
 from hilum.data.dataset import Dataset, Sampling
+from hilum.data.modalities import is_missing
 from hilum.data.splits.base import PARTS, Part, received_part
 from hilum.data.splits.base import restore as restore_split
 from hilum.data.store import Store
@@ -197,7 +198,7 @@ def _sample(restored: Restored, case: Case) -> tuple[Tensor, Tensor]:
 
 def _shown(image: Tensor) -> npt.NDArray[np.float32]:
     """The first channel (*spatial) that is not missing."""
-    there = next((channel for channel in image[0] if not bool(channel.isnan().all())), image[0, 0])
+    there = next((channel for channel in image[0] if not is_missing(channel)), image[0, 0])
     return there.numpy()
 
 

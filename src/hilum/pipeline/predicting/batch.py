@@ -80,7 +80,7 @@ def predict(  # noqa: PLR0913 (each is an option of the command)
         return (row if review is None else review.flagged(row)) | seen
 
     runtime = networks.first.experiment.runtime.start(alone=True)
-    if runtime.device.type == "cpu":  # every window asks for the same pieces again
+    if runtime.device.type == "cpu":  # every window asks for the same pieces again: kept, unless they are counted
         (give_back_freed_memory if networks.counts_memory else keep_freed_memory)()
     forget_peak_memory(runtime.device)
     setup, predictor = networks.setup(runtime), networks.predictor(runtime)
