@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,30 @@ def test_a_batch_is_shared_evenly_or_refused(make: Make) -> None:
     runtime = Runtime(torch.device("cpu"), "float32", seed=1, rank=0, world=2)
     with pytest.raises(ConfigError, match="multiple of the 2 processes"):
         study.batches(study.dataset(study.cohort.cases), runtime)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_norm_of_a_single_value_is_refused_unless_it_is_frozen(make: Make, frozen: bool) -> None:
+    import torch
+
+    from hilum.runtime import Runtime
+
+    words = [
+        "data.patch.size=[8, 8, 8]",
+        "data.patch.foreground=0",
+        "network={kind: unet, channels: [2, 4, 8, 8], norm: batch}",
+    ]
+    words += ["data.batch_size=1", *(["train.freeze=[encoder.3]"] if frozen else [])]
+    study = make((16, 16, 16), (1.0, 1.0, 1.0), *words)
+    runtime = Runtime(torch.device("cpu"), "float32", seed=1, rank=0, world=1)
+    batches = partial(study.batches, study.dataset(study.cohort.cases), runtime)
+    if frozen:
+        batches()
+    else:
+        with pytest.raises(
+            ConfigError, match=r"data.batch_size: received 1 a process, of 8 x 8 x 8: layer 'encoder\.3"
+        ):
+            batches()
 
 
 def test_whole_cases_that_the_network_cannot_pool_are_named(make: Make) -> None:

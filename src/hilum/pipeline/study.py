@@ -22,7 +22,7 @@ from hilum.experiment import Experiment, section_faults
 from hilum.inference.axes import coarsest_axis, mirrorings
 from hilum.inference.restoration_faults import pair_faults
 from hilum.pipeline.decision_faults import decision_faults
-from hilum.pipeline.training_faults import refuse_long_warmup, training_faults
+from hilum.pipeline.training_faults import refuse_lone_values, refuse_long_warmup, training_faults
 from hilum.problem import Problem
 from hilum.runtime import Runtime
 from hilum.targets import numbers, scales_of
@@ -104,7 +104,8 @@ class Study:
     def batches(self, dataset: Dataset, runtime: Runtime) -> Batches:
         """Training batches.
 
-        Raises ConfigError where the processes cannot share a batch evenly, or where the warm-up outlasts the run.
+        Raises ConfigError where the processes cannot share a batch evenly, where a norm would have a single value to
+        normalise, or where the warm-up outlasts the run.
         """
         data = self.experiment.data
         if data.samples_per_step % runtime.world:
@@ -112,6 +113,7 @@ class Study:
                 f"data.batch_size: received {data.samples_per_step}, "
                 f"expected a multiple of the {runtime.world} processes that share a batch"
             )
+        refuse_lone_values(self.experiment, self.problem, (data.samples_per_step // runtime.world, *self.frame.shape))
         batches = Batches(
             dataset,
             batch_size=data.samples_per_step,

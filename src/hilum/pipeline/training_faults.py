@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hilum.errors import ConfigError
 from hilum.experiment import Experiment
 from hilum.optim.schedules import PlateauConfig
 from hilum.problem import Problem
-from hilum.training.freezing import freeze, freeze_faults, freeze_to_faults, frozen_patterns
+from hilum.training.freezing import freeze, freeze_faults, freeze_to_faults, frozen_patterns, still_norms
 from hilum.yaml_text import Location
 
 
@@ -54,3 +54,22 @@ def refuse_long_warmup(experiment: Experiment, total_steps: int) -> None:
     warmup = experiment.schedule.warmup_steps(total_steps)
     if warmup >= total_steps:
         raise ConfigError(f"schedule.warmup: received {warmup} steps, the whole run has {total_steps}: lower it")
+
+
+def refuse_lone_values(experiment: Experiment, problem: Problem, batch: Sequence[int]) -> None:
+    """Raise ConfigError where a norm would see one value alone in batches (samples in a process, *size) of training."""
+    import torch
+
+    from hilum.layers.lone_values import lone_norm
+
+    with torch.device("meta"):
+        model = experiment.build_network(problem)
+    samples, *size = batch
+    patterns = frozen_patterns(model, experiment.train.freeze, experiment.train.freeze_to)
+    freeze(model, patterns)
+    still = still_norms(model, patterns)
+    if (layer := lone_norm(model, (samples, problem.num_channels, *size), still=still)) is not None:
+        raise ConfigError(
+            f"data.batch_size: received {samples} a process, of {' x '.join(map(str, size))}: layer '{layer}' would "
+            "normalise a single value, which becomes 0 whatever it was; take more samples, larger ones or another norm"
+        )
