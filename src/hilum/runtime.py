@@ -12,6 +12,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from hilum.convolving import keep_sound
 from hilum.errors import DeviceError
 from hilum.hardware import has_bfloat16
 from hilum.settings import Settings
@@ -116,8 +117,13 @@ class Runtime:
         return self.rank == 0
 
     def place(self, model: nn.Module) -> nn.Module:
-        """The model on the device, its kernels lying in memory as the settings say."""
+        """The model on the device, its kernels lying in memory as the settings say.
+
+        On a CPU its convolutions choose their precision where that of the runtime would give wrong numbers.
+        """
         model = model.to(self.device)
+        if self.device.type == "cpu":
+            keep_sound(model)
         if self.memory_format == "contiguous" or (self.memory_format == "auto" and not _gains_by_channels_last(model)):
             return model
         for kernel in model.parameters():  # feature maps follow the kernels
