@@ -11,7 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hilum.errors import ConfigError
 from hilum.inspection.trace import Layer, trace
+from hilum.layers.local import LocallyConnected
 from hilum.networks.base import NetworkConfig
+from hilum.networks.efficientnet import EfficientNetConfig
 from hilum.problem import Problem
 from hilum.registry import kinds
 
@@ -172,6 +174,34 @@ def test_padding_of_our_own_counts_as_padding() -> None:
         settings = {"channels": [1], "stride": 3, "padding": padding, "pooling": "none"}
         layers = layers_of("convnet", (11, 11), settings)
         assert next(layer for layer in layers if layer.kind == "Conv2d").dropped == dropped
+
+
+@pytest.mark.parametrize(("length", "kernel", "stride"), [(32, 5, 2), (33, 5, 2), (9, 2, 3), (10, 1, 3)])
+def test_a_locally_connected_layer_drops_what_it_has_no_kernel_for(length: int, kernel: int, stride: int) -> None:
+    """By the places where it has a gradient; what is passed over between any two kernels anyway is not dropped."""
+    layer = LocallyConnected(1, 1, size=(length, length), kernel=kernel, stride=stride)
+    image = torch.zeros(1, 1, length, length, requires_grad=True)
+    nn.init.ones_(layer.weight)
+    (gradient,) = torch.autograd.grad(layer(image).sum(), image)
+    lost = length - 1 - int(gradient[0, 0].any(0).nonzero().max())
+    expected = ((0, lost), (1, lost)) if lost > max(0, stride - kernel) else ()
+    assert [found.dropped for found in trace(layer.to("meta"), (1, length, length))] == [expected]
+
+
+def test_padding_counts_as_padding_where_every_value_sees_the_whole_image() -> None:
+    """Behind its first squeeze and excitation an EfficientNet puts a zero after 23 pixels, which its stride drops."""
+    config = EfficientNetConfig.tiny()
+    if any("pip install" in fault for fault in config.faults(problem_for(config, (33, 47)))):
+        pytest.skip("not installed")
+    model = config.build(problem_for(config, (33, 47))).double()
+    block = model.get_submodule("_blocks.1.1")
+    maps = block.get_parameter("_depthwise_conv.weight").shape[0]
+    features = torch.rand(1, maps, 16, 23, dtype=torch.float64, requires_grad=True)
+    convolved = block.get_submodule("_depthwise_conv")(block.get_submodule("_depthwise_conv_padding")(features))
+    (gradient,) = torch.autograd.grad(convolved.sum(), features)
+    assert gradient[0, 0, :, -1].any()
+    layer = by_name(trace(model.to("meta").float(), (1, 33, 47)))["_blocks.1.1._depthwise_conv"]
+    assert (layer.field, layer.dropped) == ("all", ())
 
 
 class Plain(nn.Module):

@@ -31,7 +31,7 @@ class Axis:
     def windowed(self, reach: Reach, length: int, *, margin: int = 0) -> Axis:
         """The axis behind a layer that sees `reach` of it and gives `length` places."""
         if self.dim is None:
-            return self
+            return replace(self, margin=margin)
         return Axis(through(self.reach, reach), length, self.dim, margin)
 
 

@@ -97,12 +97,12 @@ def _stretched(linear: bool) -> Rule:
 
 def _padded(arguments: Sequence[Any], result: Tensor, axes: Axes) -> Axes | None:
     made = []
-    for axis in axes:
-        first = (
-            -1 if axis.dim is None else 2 * (result.ndim - 1 - axis.dim)
-        )  # widths are listed from the last dimension on
+    for number, axis in enumerate(axes, start=2):
+        # Of an axis of which every value sees the same, what is added at the end is padding all the same.
+        dim = number if axis.dim is None and at_places(arguments[0], axes) else axis.dim
+        first = -1 if dim is None else 2 * (result.ndim - 1 - dim)  # widths are listed from the last dimension on
         before, after = arguments[1][first : first + 2] if 0 <= first < len(arguments[1]) else (0, 0)
-        if (before or after) and not alone(axes, axis):
+        if (before or after) and axis.dim is not None and not alone(axes, axis):
             return None
         shift = Straight(1, -before, -before)
         length = axis.length + before + after

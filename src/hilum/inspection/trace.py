@@ -16,9 +16,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from hilum.errors import ConfigError
 from hilum.inspection.axes import Axes, of_image
 from hilum.inspection.reach import all_of, extent, window
-from hilum.inspection.sliding import slides
+from hilum.inspection.sliding import Slide, slides
 from hilum.inspection.sums import axes_behind, multiply_adds
 from hilum.layers.local import LocallyConnected
+from hilum.layers.window import Window
 
 Field = tuple[int, ...] | Literal["all"] | None
 """Voxels of the image that a value depends on, along each axis; None where they could not be followed."""
@@ -124,7 +125,7 @@ class _Follower(TorchDispatchMode):
         if not results:
             return
         if isinstance(module, LocallyConnected):
-            self._see_locally(module, inputs[0], results[0])
+            call.dropped = self._see_locally(module, inputs[0], results[0])
         own = [weight for weight in module.parameters(recurse=False) if id(weight) not in self.counted]
         self.counted |= {id(weight) for weight in own}
         parameters = sum(weight.numel() for weight in own)
@@ -171,13 +172,19 @@ class _Follower(TorchDispatchMode):
     def _known(self, part: Any) -> Axes | None:
         return self.axes.get(part) if isinstance(part, Tensor) else None
 
-    def _see_locally(self, module: LocallyConnected, images: Tensor, result: Tensor) -> None:
-        """Places of a layer of our own, which sees as a convolution does, and computes in another way."""
+    def _see_locally(self, module: LocallyConnected, images: Tensor, result: Tensor) -> dict[int, int]:
+        """Places of a layer of our own, which sees as a convolution does, and computes in another way.
+
+        Gives what it leaves out, by axis.
+        """
         axes = self.axes.get(images)
         reach = window(module.kernel, stride=module.stride, padding=0, dilation=1)
         self.axes[result] = axes and tuple(
             axis.windowed(reach, length) for axis, length in zip(axes, module.out_size, strict=True)
         )
+        moves = Window(module.kernel, module.stride)
+        lost = {axis: Slide(axis, length, moves, 0).unseen(0) for axis, length in enumerate(images.shape[2:])}
+        return {axis: count for axis, count in lost.items() if count}
 
     def _field(self, axes: Axes | None) -> Field:
         if axes is None:
