@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from hilum.inspection.trace import Layer, trace
+from hilum.networks.vnet import VNetConfig
+from hilum.problem import Problem
 
 CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("convnet", (40, 33), {"channels": [2, 2], "kernel": 5, "stride": 2, "padding": "symmetric", "pooling": "average"}),
@@ -132,6 +134,30 @@ def test_a_fully_connected_layer_does_not_see_what_was_dropped(open_network: Any
     """Of 11 pixels a pooling of 2 sees 10, and so does all that follows."""
     layers = trace(open_network("convnet", (11, 10), channels=[1], kernel=1, hidden=[]).to("meta"), (1, 11, 10))
     assert {layer.name: layer.field for layer in layers}["classifier.output"] == (10, 10)
+
+
+def test_nor_does_one_behind_padding_that_follows_what_was_dropped(open_network: Any) -> None:
+    """The last pixel of 34 is dropped; a padded convolution that reaches beyond the border cannot bring it back."""
+    settings = {"channels": [1, 1], "padding": "replicate", "pooling": "average", "pool_stride": 3, "hidden": []}
+    model = open_network("convnet", (34, 25), **settings)
+    image = torch.rand(1, 1, 34, 25, dtype=torch.float64, requires_grad=True)
+    places = seen(model(image)[0], image)
+    assert places == [(0, 32), (0, 23)]
+    layers = {layer.name: layer.field for layer in trace(model.to("meta"), (1, 34, 25))}
+    assert layers["classifier.output"] == tuple(last - first + 1 for first, last in places)
+
+
+def test_empty_channels_are_followed() -> None:
+    """A V-Net for three channels is given a fourth that is empty, and sees what one for four sees."""
+    with torch.device("meta"):
+        config = VNetConfig()
+        classes: dict[str, Any] = {"classes": ("a", "b"), "values": ((0,), (1,))}
+        problems = [Problem("segmentation", 2, channels=("x",) * number, **classes) for number in (3, 4)]
+        if config.faults(problems[0]):
+            pytest.skip("not installed")
+        three, four = (trace(config.build(asked), (asked.num_channels, 32, 32)) for asked in problems)
+    assert [layer.field for layer in three] == [layer.field for layer in four]
+    assert None not in {layer.field for layer in three}
 
 
 def test_what_cannot_be_followed_is_not_guessed(open_network: Any) -> None:

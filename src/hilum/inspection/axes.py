@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from hilum.inspection.reach import Reach, Straight, all_of, either, through
+from hilum.inspection.reach import Reach, Straight, either, through
 
 Shape = Sequence[int]
 
@@ -16,23 +16,31 @@ class Axis:
     """One axis of the image in a tensor.
 
     It lies along the tensor's dimension `dim`, perhaps together with others, and has `length` places; where `dim` is
-    None every value sees the same of it. The last `margin` places are padding.
+    None every value sees the same of it. The last `margin` places are padding. All places together see the image from
+    the first to the last of `ends`: where a layer has dropped its border, less than their reaches say, which go on
+    beyond the borders.
     """
 
     reach: Reach
     length: int
     dim: int | None
+    ends: tuple[int, int]
     margin: int = 0
 
     def whole(self) -> Axis:
         """The axis once every value depends on all of its places."""
-        return self if self.dim is None else Axis(all_of(self.reach, self.length), self.length, None)
+        return self if self.dim is None else Axis(Straight(0, *self.ends), self.length, None, self.ends)
 
     def windowed(self, reach: Reach, length: int, *, margin: int = 0) -> Axis:
         """The axis behind a layer that sees `reach` of it and gives `length` places."""
         if self.dim is None:
             return replace(self, margin=margin)
-        return Axis(through(self.reach, reach), length, self.dim, margin)
+        return Axis(through(self.reach, reach), length, self.dim, self._ends_of(*reach(0, length - 1)), margin)
+
+    def _ends_of(self, first: int, last: int) -> tuple[int, int]:
+        """What the places from the first to the last see of the image together, of those that there are."""
+        seen = self.reach(max(0, first), min(self.length - 1, last))
+        return max(self.ends[0], seen[0]), min(self.ends[1], seen[1])
 
 
 Axes = tuple[Axis, ...]
@@ -41,7 +49,7 @@ Axes = tuple[Axis, ...]
 
 def of_image(shape: Shape) -> Axes:
     """The axes of an image (B, C, *spatial) itself."""
-    return tuple(Axis(Straight(), length, dim) for dim, length in enumerate(shape[2:], start=2))
+    return tuple(Axis(Straight(), length, dim, (0, length - 1)) for dim, length in enumerate(shape[2:], start=2))
 
 
 def alone(axes: Axes, axis: Axis) -> bool:
@@ -94,11 +102,10 @@ def viewed(axes: Axes, before: Shape, behind: Shape) -> Axes | None:
 def _both(one: Axis, other: Axis) -> Axis:
     if one.dim is None and other.dim is not None:
         one, other = other, one
-    if one.dim is not None and other.dim is None:
-        together, same = all_of(one.reach, one.length), all_of(other.reach, other.length)
-        if same.before <= together.before and same.after >= together.after:
-            return other  # every value sees at least what any place sees
-    return replace(one, reach=either(one.reach, other.reach), margin=min(one.margin, other.margin))
+    if one.dim is not None and other.dim is None and other.ends[0] <= one.ends[0] and other.ends[1] >= one.ends[1]:
+        return other  # every value sees at least what any place sees
+    ends = min(one.ends[0], other.ends[0]), max(one.ends[1], other.ends[1])
+    return replace(one, reach=either(one.reach, other.reach), ends=ends, margin=min(one.margin, other.margin))
 
 
 def _spread(axes: Axes, own: Shape, shape: Shape) -> Axes:

@@ -83,11 +83,6 @@ def either(one: Reach, other: Reach) -> Reach:
     return cache(union)
 
 
-def all_of(reach: Reach, length: int) -> Straight:
-    """What all `length` places see together."""
-    return Straight(0, *reach(0, length - 1))
-
-
 def extent(reach: Reach, length: int) -> int:
     """How many places of the image a place sees, at most; those of an axis of `length` near its middle."""
     if isinstance(reach, Straight):

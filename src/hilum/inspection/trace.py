@@ -15,7 +15,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from hilum.errors import ConfigError
 from hilum.inspection.axes import Axes, of_image
-from hilum.inspection.reach import all_of, extent, window
+from hilum.inspection.reach import extent, window
 from hilum.inspection.sliding import Slide, slides
 from hilum.inspection.sums import axes_behind, multiply_adds
 from hilum.layers.local import LocallyConnected
@@ -189,11 +189,7 @@ class _Follower(TorchDispatchMode):
     def _field(self, axes: Axes | None) -> Field:
         if axes is None:
             return None
-        together = [all_of(axis.reach, axis.length) if axis.dim is None else None for axis in axes]
-        if all(
-            reach is not None and reach.before <= 0 and reach.after >= size - 1
-            for reach, size in zip(together, self.size, strict=True)
-        ):
+        if all(axis.dim is None and axis.ends == (0, size - 1) for axis, size in zip(axes, self.size, strict=True)):
             return "all"
         return tuple(extent(axis.reach, axis.length) for axis in axes)
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hilum.networks.monai_networks import MonaiNetworkConfig
 from hilum.networks.sizes import multiple_faults
@@ -31,7 +31,7 @@ class VNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, out_channels, *spatial)."""
         if self.empty:
-            images = torch.cat((images, torch.zeros_like(images[:, :1]).repeat_interleave(self.empty, 1)), dim=1)
+            images = functional.pad(images, (0, 0) * (images.ndim - 2) + (0, self.empty))
         logits: Tensor = self.network(images)
         return logits
 
