@@ -18,6 +18,7 @@ from hilum.networks.lenet5 import LeNet5Config
 from hilum.networks.mlp import MLPConfig
 from hilum.networks.unet import UNetConfig
 from hilum.problem import Problem
+from hilum.registry import kinds
 
 SMALL: dict[str, Any] = {"channels": [2, 3], "hidden": [4]}
 OPTIONS: list[dict[str, Any]] = [
@@ -106,16 +107,34 @@ def test_the_layer_that_leaves_nothing_is_named() -> None:
     assert "conv3_1" in faults[0]
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"padding": "reflect", "padding_value": 1.0}, "padding: constant"),
-        ({"padding": "same", "padding_margin": 1}, "padding: zero"),
-    ],
-)
-def test_what_would_have_no_effect_is_refused(options: dict[str, Any], expected: str) -> None:
+IDLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("convnet", {"padding": "reflect"}, {"padding_value": 1.0}, "padding: constant"),
+    ("convnet", {"padding": "same"}, {"padding_margin": 1}, "padding: zero"),
+    ("convnet", {"pooling": "none"}, {"pool_size": 3}, "a pooling"),
+    ("convnet", {"pooling": "none"}, {"pool_stride": 2}, "a pooling"),
+    ("convnet", {"kernel": 1}, {"dilation": 2}, "larger kernel"),
+    ("convnet", {"hidden": []}, {"dropout": 0.5}, "units in hidden"),
+    ("locally_connected", {"hidden": []}, {"dropout": 0.5}, "units in hidden"),
+    ("mlp", {"hidden": []}, {"dropout": 0.5}, "units in hidden"),
+    ("mlp", {"hidden": []}, {"norm": "batch"}, "units in hidden"),
+    ("mlp", {"hidden": []}, {"activation": "tanh"}, "units in hidden"),
+    ("mlp", {"hidden": [4, 1]}, {"norm": "layer"}, "more than one unit"),
+    ("unet", {"channels": [4]}, {"skips": False}, "several levels"),
+]
+"""A network, its settings, and one that has no effect with them."""
+
+
+@pytest.mark.parametrize(("kind", "settings", "idle", "expected"), IDLE, ids=[f"{case[0]}-{case[2]}" for case in IDLE])
+def test_what_would_have_no_effect_is_refused(
+    kind: str, settings: dict[str, Any], idle: dict[str, Any], expected: str
+) -> None:
+    network = kinds("networks")[kind]
     with pytest.raises(ValueError, match=expected):
-        ConvNetConfig.model_validate(options)
+        network.model_validate(settings | idle)
+    config = network.model_validate(settings)
+    written = config.model_dump(mode="json")  # with all defaults, as a run keeps it
+    written.pop("kind")
+    assert network.model_validate(written) == config
 
 
 @pytest.mark.parametrize("activation", get_args(Activation))

@@ -16,7 +16,7 @@ from hilum.layers.padding import Padding
 from hilum.layers.pooling import GlobalPool, GlobalPooling, Pooling, pooling
 from hilum.layers.window import Window, output_size, window_faults
 from hilum.networks.base import NetworkConfig
-from hilum.networks.mlp import dense_layers
+from hilum.networks.mlp import dense_layers, without_hidden
 from hilum.problem import Problem
 
 
@@ -91,6 +91,23 @@ class ConvNetConfig(NetworkConfig, kind="convnet"):
         if received is not None and info.data.get("padding") in ("valid", "same"):
             raise ValueError("padding: zero (or another filling) with it, since valid and same say how much themselves")
         return received
+
+    @field_validator("dilation")
+    @classmethod
+    def _refuse_between_none(cls, received: int, info: ValidationInfo) -> int:
+        if received > 1 and info.data.get("kernel") == 1:
+            raise ValueError("1, or a larger kernel: a kernel of 1 has no voxels to keep apart")
+        return received
+
+    @field_validator("pool_size", "pool_stride")
+    @classmethod
+    def _refuse_unpooled(cls, received: int | None, info: ValidationInfo) -> int | None:
+        changed = received not in (None, cls.model_fields[str(info.field_name)].default)
+        if changed and info.data.get("pooling") == "none":
+            raise ValueError("a pooling with it: with none there is nothing to set")
+        return received
+
+    _refuse_idle = field_validator("dropout")(without_hidden)
 
     @property
     def needs_size(self) -> bool:

@@ -4,7 +4,7 @@ import math
 from collections import OrderedDict
 from typing import Annotated, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor, nn
 
 from hilum.layers.activations import Activation, activation, widening
@@ -12,7 +12,7 @@ from hilum.layers.initialisation import Initialisation, initialise
 from hilum.layers.local import LocallyConnected
 from hilum.layers.window import Window, window_faults
 from hilum.networks.base import NetworkConfig
-from hilum.networks.mlp import dense_layers
+from hilum.networks.mlp import dense_layers, without_hidden
 from hilum.problem import Problem
 
 
@@ -48,6 +48,8 @@ class LocallyConnectedConfig(NetworkConfig, kind="locally_connected"):
     """Probability with which a unit of a fully connected layer is set to 0 in training."""
     initialisation: Initialisation = "xavier"
     """First weights."""
+
+    _refuse_idle = field_validator("dropout")(without_hidden)
 
     @property
     def needs_size(self) -> bool:

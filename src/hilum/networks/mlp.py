@@ -4,7 +4,7 @@ import math
 from collections import OrderedDict
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from hilum.layers.activations import Activation, activation, widening
@@ -40,6 +40,13 @@ def dense_layers(
     return nn.Sequential(layers)
 
 
+def without_hidden(received: float, info: ValidationInfo) -> float:
+    """The dropout of hidden layers as received. Raises ValueError where there is one and no such layer."""
+    if received and info.data.get("hidden") == ():
+        raise ValueError("0, or units in hidden, which alone are dropped")
+    return received
+
+
 class MLP(nn.Module):
     """Logits (B, out_features) of images (B, in_channels, *size), by fully connected layers (Rumelhart et al. 1986).
 
@@ -70,6 +77,18 @@ class MLPConfig(NetworkConfig, kind="mlp"):
     """Probability with which a hidden unit is set to 0 in training."""
     initialisation: Initialisation = "he"
     """First weights."""
+
+    _refuse_idle_dropout = field_validator("dropout")(without_hidden)
+
+    @field_validator("activation", "norm")
+    @classmethod
+    def _refuse_idle(cls, received: str, info: ValidationInfo) -> str:
+        hidden, default = info.data.get("hidden", (0,)), cls.model_fields[str(info.field_name)].default
+        if received != default and not hidden:
+            raise ValueError(f"{default}, or units in hidden: without them there is nothing to apply it to")
+        if received == "layer" and 1 in hidden and info.data.get("activation") != "maxout":
+            raise ValueError("another norm, or more than one unit in each layer: that of one unit is always 0")
+        return received
 
     @property
     def needs_size(self) -> bool:

@@ -127,6 +127,13 @@ class UNetConfig(NetworkConfig, kind="unet"):
     """Whether coarser levels of the decoder, all but the lowest, learn to give logits too: the loss is the mean over
     the resolutions, each with half the weight of the finer one before it. Predictions take the finest alone."""
 
+    @field_validator("skips")
+    @classmethod
+    def _refuse_without_levels(cls, received: bool, info: ValidationInfo) -> bool:
+        if not received and len(info.data.get("channels", (0, 0))) == 1:
+            raise ValueError("true, or several levels in channels: with one there is nothing to skip")
+        return received
+
     @field_validator("deep_supervision")
     @classmethod
     def _refuse_without_effect(cls, received: bool, info: ValidationInfo) -> bool:
