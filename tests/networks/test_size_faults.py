@@ -1,12 +1,14 @@
 """What networks say of sizes that they cannot take is true: such an image fails, the nearest sizes named pass."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from hilum.networks.base import NetworkConfig
+from hilum.networks.convnet import ConvNetConfig
 from hilum.problem import Problem
 from hilum.registry import kinds
 
@@ -58,3 +60,50 @@ def test_a_size_that_is_refused_would_fail(kind: str) -> None:
     model = config.build(problem(config, 64)).eval()
     with pytest.raises(RuntimeError):
         model(torch.zeros(1, 1, 64, length))
+
+
+@pytest.mark.parametrize(
+    ("options", "longest"), [({}, 4), ({"kernel": 1}, 2), ({"kernel": 5}, 6), ({"residual": True, "kernel": 5}, 2)]
+)
+def test_the_longest_stride_of_dynunet_passes_and_the_next_is_refused(options: dict[str, Any], longest: int) -> None:
+    for stride, passes in ((longest, True), (longest + 1, False)):
+        config = kinds("networks")["dynunet"].model_validate(options | {"channels": [2, 2, 2], "strides": [stride, 1]})
+        assert isinstance(config, NetworkConfig)
+        asked = replace(problem(config, 2 * stride), size=(2 * stride,) * 2)
+        faults = config.faults(asked)
+        if any("pip install" in fault for fault in faults):
+            pytest.skip("not installed")
+        if passes:
+            assert config.build(asked).eval()(torch.zeros(1, 1, *(2 * stride,) * 2)).shape[2:] == asked.size
+        else:
+            assert re.match(f"strides: received {stride}, expected at most {longest}", faults[0])
+
+
+def test_widths_that_cannot_be_halved_are_refused() -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 2"):
+        kinds("networks")["unet_plus_plus"].model_validate({"channels": [2, 2, 2, 2, 1]})
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"norm": "instance"}, "conv2_1"),
+        ({"norm": "group"}, "conv2_1"),
+        ({"norm": "group", "channels": [4, 12]}, ""),
+        ({"norm": "layer"}, ""),
+        ({"norm": "batch"}, ""),
+        ({"norm": "instance", "padding": "same"}, ""),
+    ],
+    ids=str,
+)
+def test_a_norm_that_leaves_nothing_of_a_single_voxel_is_refused(options: dict[str, Any], named: str) -> None:
+    """5 x 5 pixels become 3 and 1: where two images then give the same maps they are refused, and else not."""
+    settings = {"channels": [4, 8], "padding": "valid", "pooling": "none", "activation": "leaky_relu"}
+    config = ConvNetConfig.model_validate(settings | options)
+    faults = config.faults(replace(problem(config, 5), size=(5, 5)))
+    assert [fault.partition(" ")[0] for fault in faults] == ([named] if named else [])
+    torch.manual_seed(1)
+    features = config.build(replace(problem(config, 7), size=(7, 7))).get_submodule("features").double().eval()
+    with torch.no_grad():
+        one, other = features(torch.randn(2, 1, 5, 5, dtype=torch.float64))
+    assert torch.allclose(one, other, atol=1e-6) == bool(named)

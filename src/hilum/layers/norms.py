@@ -10,7 +10,7 @@ from hilum.layers.dimensional import BATCH_NORM
 Norm = Literal["none", "batch", "instance", "group", "layer"]
 
 MAX_GROUPS = 8
-"""Groups of a group norm, or the largest number below it that divides the channels."""
+"""Groups of a group norm, or the largest divisor of it that divides the channels."""
 
 
 def norm(name: Norm, dims: int, *, channels: int) -> nn.Module:
@@ -29,5 +29,13 @@ def norm(name: Norm, dims: int, *, channels: int) -> nn.Module:
         return nn.Identity()
     if name == "batch":
         return nn.BatchNorm1d(channels) if dims == 0 else BATCH_NORM[dims](channels)
-    groups = {"instance": channels, "layer": 1, "group": math.gcd(channels, MAX_GROUPS)}[name]
-    return nn.GroupNorm(groups, channels)
+    return nn.GroupNorm(_groups(name, channels), channels)
+
+
+def is_0_of_one_voxel(name: Norm, *, channels: int) -> bool:
+    """Whether nothing is left of maps of a single voxel, since each channel is looked at alone and is its own mean."""
+    return name in ("instance", "layer", "group") and _groups(name, channels) == channels
+
+
+def _groups(name: Literal["instance", "layer", "group"], channels: int) -> int:
+    return {"instance": channels, "layer": 1, "group": math.gcd(channels, MAX_GROUPS)}[name]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hilum.layers.activations import Activation, activation, widening
 from hilum.layers.convolutions import convolution
 from hilum.layers.initialisation import Initialisation, initialise
-from hilum.layers.norms import Norm, norm
+from hilum.layers.norms import Norm, is_0_of_one_voxel, norm
 from hilum.layers.padding import Padding
 from hilum.layers.pooling import GlobalPool, GlobalPooling, Pooling, pooling
 from hilum.layers.window import Window, output_size, window_faults
@@ -141,14 +141,24 @@ class ConvNetConfig(NetworkConfig, kind="convnet"):
                 yield f"pool{stage}", Window(self.pool_size, self.pool_stride or self.pool_size)
 
     def size_faults(self, size: tuple[int, ...]) -> list[str]:
-        """Which axes are too short, and the layer that leaves nothing of them."""
-        return window_faults(self.windows(), size)
+        """Which axes are too short, and the layer that leaves nothing of them, or one voxel that its norm makes 0."""
+        return window_faults(self.windows(), size) or self._norm_faults(size)
+
+    def _norm_faults(self, size: tuple[int, ...]) -> list[str]:
+        for name, window in self.windows():
+            size = output_size([window], size)
+            if name.startswith("conv") and set(size) == {1}:
+                channels = self.channels[_stage(name) - 1] * widening(self.activation)
+                if is_0_of_one_voxel(self.norm, channels=channels):
+                    norms = f"whose {self.norm} norm is always 0: take a larger image, fewer stages or batch norm"
+                    return [f"{name} leaves a single voxel of the image, {norms}"]
+        return []
 
     def _features(self, dims: int, maps: int) -> nn.Sequential:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for name, window in self.windows():
             stage = name.removeprefix("conv").removeprefix("pool")
-            width = self.channels[int(stage.partition("_")[0]) - 1]
+            width = self.channels[_stage(name) - 1]
             if name.startswith("pool"):
                 assert self.pooling != "none"
                 layers[name] = pooling(self.pooling, dims, channels=maps, size=window.kernel, stride=window.stride)
@@ -166,3 +176,8 @@ class ConvNetConfig(NetworkConfig, kind="convnet"):
     def tiny(cls) -> Self:
         """Two narrow stages."""
         return cls(channels=(2, 3), hidden=(4,))
+
+
+def _stage(name: str) -> int:
+    """The stage that a convolution or pooling of `windows` belongs to, from 1."""
+    return int(name.removeprefix("conv").removeprefix("pool").partition("_")[0])

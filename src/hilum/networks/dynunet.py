@@ -76,7 +76,17 @@ class DynUNetConfig(MonaiNetworkConfig, kind="dynunet"):
             received = f"strides: received {len(self.strides)}, expected {expected}"
             return [*faults, f"{received}, one fewer than the levels in channels"]
         wrong = [stride for stride in self.strides if not isinstance(stride, int) and len(stride) != dims]
-        return faults + [f"strides: received {list(stride)}, expected {dims} numbers, one an axis" for stride in wrong]
+        if wrong:
+            return faults + [f"strides: received {list(one)}, expected {dims} numbers, one an axis" for one in wrong]
+        return faults + self._leap_faults(dims)
+
+    def _leap_faults(self, dims: int) -> list[str]:
+        """Why strides are too long: MONAI pads a convolution by (kernel - stride + 1) / 2, the shortcut's of 1 too."""
+        kernel, layer = (1, "the shortcut of a residual level") if self.residual else (self.kernel, "the kernel")
+        longest = max(max(step) for step in self.steps(dims))
+        if longest <= kernel + 1:
+            return []
+        return [f"strides: received {longest}, expected at most {kernel + 1}, since {layer} sees {kernel} an axis"]
 
     @classmethod
     def tiny(cls) -> Self:

@@ -111,7 +111,7 @@ class UNetConfig(NetworkConfig, kind="unet"):
     residual: bool = False
     """Whether each level adds its input to its output."""
     norm: Norm = "instance"
-    """Normalisation after each convolution: of each sample and channel, of the batch, of groups of 8 channels, of each
+    """Normalisation after each convolution: of each sample and channel, of the batch, of 8 groups of channels, of each
     sample over all channels (layer), or none."""
     activation: Activation = "leaky_relu"
     """Function after each normalisation."""

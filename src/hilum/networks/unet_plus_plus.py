@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
 from hilum.networks.monai_networks import MonaiNetworkConfig
 from hilum.networks.sizes import multiple_faults, single_voxel_faults
 from hilum.problem import Problem
 
+Width = Annotated[int, Field(ge=2)]
 FACTOR = 16
 """By how much its four poolings shrink each axis."""
 SIDE_HEADS = ("final_conv_0_1", "final_conv_0_2", "final_conv_0_3")
@@ -34,8 +35,8 @@ class UNetPlusPlus(nn.Module):
 class UNetPlusPlusConfig(MonaiNetworkConfig, kind="unet_plus_plus"):
     """MONAI's U-Net++ (Zhou et al. 2018, doi:10.1007/978-3-030-00889-5_1), always of five levels."""
 
-    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)] = (32, 32, 64, 128, 256)
-    """Feature maps at each of the five levels, top first."""
+    channels: Annotated[tuple[Width, ...], Field(min_length=5, max_length=5)] = (32, 32, 64, 128, 256)
+    """Feature maps at each of the five levels, top first; two at least, since the way up halves them."""
     norm: Literal["instance", "batch"] = "instance"
     """Normalisation after each convolution: of each sample and channel, or of the batch."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
