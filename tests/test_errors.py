@@ -23,7 +23,14 @@ def test_a_configuration_error_is_one_line_a_fault() -> None:
 
 @pytest.mark.parametrize(
     ("word", "expected"),
-    [("epohcs", "epochs"), ("Epochs", "epochs"), ("xyz", None), ("", None), ("batchsize", "batch_size")],
+    [
+        ("epohcs", "epochs"),
+        ("Epochs", "epochs"),
+        ("EMA", "ema"),
+        ("xyz", None),
+        ("", None),
+        ("batchsize", "batch_size"),
+    ],
 )
 def test_the_nearest_name(word: str, expected: str | None) -> None:
     assert nearest(word, ["epochs", "batch_size", "ema"]) == expected

@@ -117,6 +117,10 @@ def number_of(count: int, noun: str) -> str:
 
 
 def nearest(word: str, options: Iterable[str]) -> str | None:
-    """The option most like `word`, or None where none is near."""
-    close = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
+    """The option most like `word`, whatever its capitals where none is as written, or None where none is near."""
+    known = list(options)
+    folded = {option.casefold(): option for option in known}
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if not close:
+        close = [folded[name] for name in difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)]
     return close[0] if close else None

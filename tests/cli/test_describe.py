@@ -115,7 +115,7 @@ def test_a_configuration_without_its_data(tmp_path: Path, capsys: pytest.Capture
     assert found["input"] == [3, 16, 16, 8]
     assert not any("assumed" in remark for remark in found["remarks"])
     file.write_text(CONFIG.replace("  patch: {size: [16, 32]}\n", ""))
-    assert "add --size" in said(capsys, file, code=2)
+    assert "the data are not there to say how large the images are: add --size" in said(capsys, file, code=2)
     assert "--classes: the configuration has its own" in said(capsys, file, "--classes", "3", code=2)
 
 
@@ -140,6 +140,7 @@ def test_a_configuration_with_its_data(tmp_path: Path, capsys: pytest.CaptureFix
     ("words", "expected"),
     [
         (["resnett"], "did you mean 'resnet'?"),
+        (["UNet"], "did you mean 'unet'?"),
         (["nothing.yaml"], "nothing.yaml: no such file"),
         (["resnet", "depht=50"], "command line: depht=50: depht: unknown key 'depht'; did you mean 'depth'?"),
         (["resnet", "depth=51"], "command line: depth=51: depth: received 51"),
@@ -155,3 +156,12 @@ def test_a_configuration_with_its_data(tmp_path: Path, capsys: pytest.CaptureFix
 )
 def test_mistakes_are_named(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert expected in said(capsys, *words, code=2)
+
+
+def test_a_run_is_described_by_its_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    assert f"received the folder '{tmp_path}': name its configuration, {tmp_path}/config.yaml" in said(
+        capsys, tmp_path, code=2
+    )
+    assert said(capsys, tmp_path / "config.yaml").startswith("unet: 1 channel of 16 x 32, 2 outputs\n")
+    assert said(capsys, "linear", "--classes", "1").startswith("linear: 1 channel of 224 x 224, 1 output\n")

@@ -72,6 +72,8 @@ def dropped_borders(study: Study) -> list[str]:
 def _of_kind(kind: str, overrides: Sequence[str], options: DescribeOptions) -> Description:
     known = kinds("networks")
     if kind not in known:
+        if (Path(kind) / "config.yaml").is_file():
+            raise ConfigError(f"received the folder '{kind}': name its configuration, {Path(kind) / 'config.yaml'}")
         close = nearest(kind, known)
         hint = f"; did you mean '{close}'?" if close else ""
         raise ConfigError(f"received '{kind}', expected a YAML file or a network: {', '.join(known)}{hint}")
@@ -120,8 +122,8 @@ def _described(
     model: nn.Module, config: NetworkConfig, problem: Problem, *, size: tuple[int, ...], notes: Sequence[str] = ()
 ) -> Description:
     shape = (problem.num_channels, *size)
-    words = f"{number_of(problem.num_channels, 'channel')} of {times(size)}, {problem.num_outputs} outputs"
-    title = f"{config.kind}: {words}"
+    words = f"{number_of(problem.num_channels, 'channel')} of {times(size)}"
+    title = f"{config.kind}: {words}, {number_of(problem.num_outputs, 'output')}"
     return describe_network(model, shape, title=title, outputs=problem.num_outputs, notes=notes)
 
 
@@ -140,7 +142,8 @@ def _asked(experiment: Experiment, options: DescribeOptions) -> tuple[Problem, t
     elif problem.size is None and cohort is not None:
         problem = _as_scanned(experiment, cohort, channels)
     if problem.size is None:
-        raise ConfigError("neither the configuration nor the data say how large the images are: add --size, as 224x224")
+        silent = "neither the configuration nor the data say" if cohort is not None else "the data are not there to say"
+        raise ConfigError(f"{silent} how large the images are: add --size, as 224x224")
     experiment.network.refuse_faults(problem)
     return problem, problem.size, notes
 
