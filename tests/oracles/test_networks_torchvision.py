@@ -78,6 +78,24 @@ def test_same_outputs_with_their_weights(
         torch.testing.assert_close(ours(images), expected(images), rtol=1e-5, atol=1e-5)
 
 
+LAYOUTS: list[tuple[str, dict[str, Any], str]] = [
+    *(("resnet", {"depth": depth}, f"resnet{depth}") for depth in (18, 34, 50, 101, 152)),
+    *(("vgg", {"depth": depth}, f"vgg{depth}") for depth in (11, 13, 16, 19)),
+    *(("vgg", {"depth": depth, "norm": "batch"}, f"vgg{depth}_bn") for depth in (11, 13, 16, 19)),
+    *(("densenet", {"depth": depth}, f"densenet{depth}") for depth in (121, 169, 201)),
+    ("densenet", {"depth": 161, "growth": 48}, "densenet161"),
+]
+"""Every depth that both have; those not among CASES repeat blocks that are compared there."""
+
+
+@pytest.mark.parametrize(("kind", "options", "name"), LAYOUTS, ids=[case[2] for case in LAYOUTS])
+def test_every_depth_has_their_layout(models: Any, kind: str, options: dict[str, Any], name: str) -> None:
+    with torch.device("meta"):
+        ours, theirs = ours_for(kind, options), getattr(models, name)(weights=None, num_classes=7)
+    layouts = [[(key, tuple(tensor.shape)) for key, tensor in net.state_dict().items()] for net in (ours, theirs)]
+    assert layouts[0] == layouts[1]
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "name", "theirs"),
     [
