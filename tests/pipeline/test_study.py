@@ -137,6 +137,19 @@ def test_whole_cases_that_the_network_cannot_pool_are_named(make: Make) -> None:
         whole.dataset(whole.cohort.cases).prepare()
 
 
+def test_a_classifier_is_not_told_to_take_patches(make: Make) -> None:
+    words = [
+        "task={kind: classification, classes: [m0.nii.gz, m1.nii.gz, m2.nii.gz]}",
+        "network={kind: inception, width: 2}",
+        "loss=cross_entropy",
+        "metrics=accuracy",
+    ]
+    study = make((16, 14, 1), (1.0, 1.0, 1.0), *words)
+    with pytest.raises(DataError, match=r"image axis 1 is 14.*; end data.prepare with a resize step") as caught:
+        study.dataset(study.cohort.cases).prepare()
+    assert "patch" not in str(caught.value)
+
+
 def experiment_without_patch(study: Study) -> Experiment:
     data = study.experiment.data.model_copy(update={"patch": None})
     return study.experiment.model_copy(update={"data": data})

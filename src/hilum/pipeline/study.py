@@ -85,7 +85,7 @@ class Study:
         if size != self.frame.shape and self.experiment.data.samples_per_step > 1:
             faults.append(
                 f"is {size} after preparation, the first training case {self.frame.shape}: cases of different sizes "
-                "cannot share a batch; give data.patch.size, add a resize step, or set data.batch_size=1"
+                f"cannot share a batch; {self._patch_or}add a resize step, or set data.batch_size=1"
             )
         if axes != self.frame.axes and (flips or self.experiment.predict.flips):
             faults.append(
@@ -96,10 +96,15 @@ class Study:
 
     def _size_faults(self, size: tuple[int, ...]) -> list[str]:
         """Why the network cannot take a sample of this size; only whole cases may have one of their own."""
-        network, mend = self.experiment.network, "; give data.patch.size, or end data.prepare with a resize step"
+        network, mend = self.experiment.network, f"; {self._patch_or}end data.prepare with a resize step"
         if network.needs_size and size != self.problem.size:
             return [f"is {size} after preparation, this network takes {self.problem.size} only{mend}"]
         return [f"{fault}{mend}" for fault in network.size_faults(size)]
+
+    @property
+    def _patch_or(self) -> str:
+        """The first advice on sizes; only a task with an answer for every voxel has patches."""
+        return "give data.patch.size, or " if self.problem.dense else ""
 
     def batches(self, dataset: Dataset, runtime: Runtime) -> Batches:
         """Training batches.
