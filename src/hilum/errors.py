@@ -117,9 +117,11 @@ def number_of(count: int, noun: str) -> str:
 
 
 def nearest(word: str, options: Iterable[str]) -> str | None:
-    """The option most like `word`, whatever its capitals where none is as written, or None where none is near."""
+    """The option most like `word`, or None where none is near; capitals do not count where nothing else differs."""
     known = list(options)
     folded = {option.casefold(): option for option in known}
+    if word.casefold() in folded:
+        return folded[word.casefold()]
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if not close:
         close = [folded[name] for name in difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)]

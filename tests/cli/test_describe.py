@@ -140,7 +140,8 @@ def test_a_configuration_with_its_data(tmp_path: Path, capsys: pytest.CaptureFix
     ("words", "expected"),
     [
         (["resnett"], "did you mean 'resnet'?"),
-        (["UNet"], "did you mean 'unet'?"),
+        (["Unet"], "did you mean 'unet'?"),
+        (["UNET2015"], "did you mean 'unet_2015'?"),
         (["nothing.yaml"], "nothing.yaml: no such file"),
         (["resnet", "depht=50"], "command line: depht=50: depht: unknown key 'depht'; did you mean 'depth'?"),
         (["resnet", "depth=51"], "command line: depth=51: depth: received 51"),
