@@ -258,8 +258,8 @@ def _network_faults(experiment: Experiment, problem: Problem) -> Found:
     if (network.task == "segmentation") != problem.dense:
         yield ("network",), network.faults(problem)[0]
     elif problem.size is not None or not network.needs_size:  # else the images will tell the size
-        where: Location = ("data", "patch", "size") if experiment.data.patch is not None else ("network",)
-        yield from ((where, message) for message in network.faults(problem))
+        own = network.faults(replace(problem, size=None)) if experiment.data.patch else network.faults(problem)
+        yield from ((("network",) if one in own else ("data", "patch", "size"), one) for one in network.faults(problem))
 
 
 def _loss_faults(experiment: Experiment, problem: Problem) -> Found:

@@ -59,6 +59,7 @@ def test_a_shipped_configuration_has_no_fault(file: Path) -> None:
         ("network={kind: resnet}", "network", "network 'resnet' is for classification"),
         ("loss={kind: cross_entropy, class_weights: {organ: 2, orgam: 3}}", "loss", "orgam"),
         ("data.patch.size=[33, 32, 32]", "data.patch.size", "33"),
+        ("network.strides=[[2, 2]]", "network", "strides: received [2, 2] for level 1, expected 3 numbers"),
         ("data.dims=2", "data.patch.size", "received 3 numbers, expected 2"),
         ("task.regions={a: 1}", "task", "either classes (exclusive) or regions"),
         ("name=a/b", "name", "letters"),
