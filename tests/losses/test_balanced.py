@@ -84,6 +84,12 @@ def test_a_class_that_the_training_part_does_not_show_is_named() -> None:
         unfitted(CrossEntropyConfig).fitted_to(np.array([10, 0, 0]), np.full(3, 10), CLASSES)
 
 
+def test_a_region_that_is_everywhere_is_named() -> None:
+    """It would weigh 0: nothing would be learnt of it, and no configuration could say so."""
+    with pytest.raises(DataError, match="the training part shows nothing without whole: give the weights as numbers"):
+        unfitted(BinaryCrossEntropyConfig).fitted_to(np.array([10, 4]), np.full(2, 10), REGIONS)
+
+
 def test_a_loss_without_weights_needs_no_fit() -> None:
     assert not DiceConfig().needs_fit
     assert not CrossEntropyConfig(class_weights={"organ": 2.0}).needs_fit

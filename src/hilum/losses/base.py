@@ -48,7 +48,7 @@ class LossConfig(Component, family="losses"):
         """The loss with its balanced weights written out by class, from what the training part shows.
 
         `inside` counts the targets of each class or region, `seen` all targets that are not ignored. Raises DataError
-        for a class that the training part does not show.
+        for a class that the training part does not show, and for a region with nothing outside.
         """
         weights = balanced(inside, seen, problem)
         return self.model_copy(update={self.balanced_field: weights})
@@ -74,6 +74,12 @@ def balanced(inside: npt.NDArray[np.int64], seen: npt.NDArray[np.int64], problem
     if absent:
         raise DataError(
             f"balanced weights: the training part shows no {', '.join(absent)}: "
+            "give the weights as numbers, or split the patients otherwise"
+        )
+    full = [name for name, count, every in zip(problem.classes, inside, seen, strict=True) if count == every]
+    if full and not problem.exclusive:
+        raise DataError(
+            f"balanced weights: the training part shows nothing without {', '.join(full)}: "
             "give the weights as numbers, or split the patients otherwise"
         )
     weights = seen / (len(inside) * inside) if problem.exclusive else (seen - inside) / inside
