@@ -73,7 +73,7 @@ def scales_of(values: Sequence[npt.NDArray[np.float64]], problem: Problem) -> tu
         if not known.size:
             raise DataError(f"'{name}' is unknown in every case of the training part: there is nothing to learn from")
         mean, std = float(known.mean()), float(known.std())
-        if not std > 0:
+        if known.min() == known.max() or not std > 0:  # rounding gives equal numbers a spread of 1e-17, too
             raise DataError(
                 f"'{name}' is {known[0]:g} in all {known.size} cases of the training part: there is nothing to learn"
             )

@@ -98,6 +98,12 @@ def test_a_number_that_never_varies_cannot_be_learnt(second: float, words: str) 
         scales_of(values, regression("age", "bmi"))
 
 
+def test_a_decimal_number_that_never_varies_cannot_be_learnt() -> None:
+    """Their mean is not 0.1 to the last bit, so that their standard deviation is not 0."""
+    with pytest.raises(DataError, match=r"is 0\.1 in all 3 cases"):
+        scales_of([np.array([0.1])] * 3, regression("bmi"))
+
+
 def test_a_classification_has_one_column() -> None:
     problem = Problem("classification", 2, ("image",), ("a", "b"), (("a",), ("b",)))
     assert encoded_label("b", problem) == 1
