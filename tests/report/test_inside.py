@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
+from hilum.report.figures import RIGHT
 from hilum.report.inside import (
     Heat,
     filters_picture,
@@ -67,3 +68,13 @@ def test_histograms(tmp_path: Path, count: int, sizes_only: bool) -> None:
     layers["layer0"] = np.zeros(10, np.float32)
     histograms_picture(layers, tmp_path / "h.png", title="Case 1", sizes_only=sizes_only)
     assert is_picture(tmp_path / "h.png")
+
+
+def test_the_few_gradients_of_a_small_layer_are_seen(tmp_path: Path) -> None:
+    """Those of a head are often nearly equal: bins of its own would be thinner than a pixel of the common axis."""
+    layers = {"conv": noise(500) * 1e-3, "head": np.array([0.5, 0.5001], np.float32)}
+    histograms_picture(layers, tmp_path / "h.png", title="Case 1", sizes_only=True)
+    with Image.open(tmp_path / "h.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    bars = (pixels[:, pixels.shape[1] // 2 :] == ImageColor.getrgb(RIGHT)).all(-1)
+    assert bars.sum() > 200

@@ -146,7 +146,8 @@ def _three(axes: Sequence[Axes], pixels: Array, heat: Array, *, top: float, wind
 def histograms_picture(layers: Mapping[str, Array], out: Path, *, title: str, sizes_only: bool = False) -> None:
     """Writes a PNG with a histogram for each layer, first layer first; of more than 24 layers, 24 evenly spread.
 
-    With `sizes_only` of the powers of ten of what is not 0, which compares gradients of very different lengths.
+    With `sizes_only` of the powers of ten of what is not 0, which compares gradients of very different lengths: all
+    layers then share their axis and bins, so that the few numbers of a small layer are seen, too.
     """
     names = list(layers)
     chosen = [names[index] for index in shown_of(len(names), MOST_LAYERS)]
@@ -158,17 +159,25 @@ def histograms_picture(layers: Mapping[str, Array], out: Path, *, title: str, si
         grid = picture.subplots(rows, columns, squeeze=False, sharex=sizes_only).ravel()
         for axes in grid[len(chosen) :]:
             axes.set_visible(False)
+        powers = np.concatenate([_powers(layers[name]) for name in chosen]) if sizes_only else None
+        common = None if powers is None else np.histogram_bin_edges(powers, bins=BINS)
         for axes, name in zip(grid, chosen, strict=False):
-            _histogram(axes, layers[name], name, sizes_only=sizes_only)
+            _histogram(axes, layers[name], name, common=common)
 
 
-def _histogram(axes: Axes, values: Array, name: str, *, sizes_only: bool) -> None:
-    """One layer's histogram, with the share of zeros said where there are any."""
-    zeros = float(np.mean(values == 0))
-    left = np.log10(np.abs(values[values != 0])) if sizes_only else values
+def _powers(values: Array) -> Array:
+    """The powers of ten of what is not 0."""
+    powers: Array = np.log10(np.abs(values[values != 0]))
+    return powers
+
+
+def _histogram(axes: Axes, values: Array, name: str, *, common: npt.NDArray[np.float64] | None) -> None:
+    """One layer's histogram, in bins of its own, or of powers of ten in the `common` bins; zeros are said in words."""
+    zeros, sizes_only = float(np.mean(values == 0)), common is not None
+    left = _powers(values) if sizes_only else values
     axes.set_title(name, fontsize=6.5, fontweight="normal", pad=2)
     if left.size:
-        counts, edges = np.histogram(left, bins=BINS)
+        counts, edges = np.histogram(left, bins=BINS if common is None else common)
         axes.stairs(counts, edges, fill=True, color=RIGHT)  # one patch: much faster than a bar each
         axes.set_yscale("linear" if sizes_only else "symlog")
     if zeros >= 0.005:
