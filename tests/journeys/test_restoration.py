@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.journeys.conftest import Hilum, nifti, read_csv, read_json, write_csv
+from torch import Tensor, nn
+
+from hilum.training.histograms import Values, layer_values
 
 CONFIG = """\
 name: restored
@@ -135,6 +138,26 @@ def test_made_noise_is_the_same_at_every_look(hilum: Hilum, command: Hilum, pict
     assert written.dtype == np.float32
     clean = np.asarray(Image.open(pictures / "images" / "i0.png")).astype(float)
     assert np.corrcoef(written.ravel(), clean.ravel())[0, 1] > 0.9
+
+
+def test_a_look_inside_is_at_the_input_that_is_made(
+    hilum: Hilum, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the clean image, of which the network learns that nothing is to be added."""
+    noises = []
+
+    def noted(model: nn.Module, loss: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Values]:
+        noises.append(float((images - targets).std()))
+        return layer_values(model, loss, images, targets)
+
+    monkeypatch.setattr("hilum.pipeline.histograms.layer_values", noted)
+    monkeypatch.setattr("hilum.pipeline.inside.layer_values", noted)
+    words = [f"runs={tmp_path}", "train.steps_per_epoch=1", "train.log_histograms=true"]
+    assert hilum("train", pictures / "made.yaml", *words).code == 0
+    done = hilum("report", tmp_path / "restored", "--inside")
+    assert done.code == 0, done.text
+    assert len(noises) == 2
+    assert min(noises) > 0.05
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The input of a restoration made from whole prepared images: the same for a case whenever it is scored."""
+"""The input of a restoration made from prepared images: the same for a case whenever it is scored."""
 
 from __future__ import annotations
 
@@ -52,6 +52,12 @@ class Degrading:
         batch = Batch(("",) * len(images), 0, indices, images, torch.zeros(len(images)))
         changed = self.degrader(batch, frame).images
         return Volume(changed[0] if axis is None else changed.movedim(0, 1 + axis), prepared.grid)
+
+
+def degraded(batch: Batch, experiment: Experiment, frame: Frame) -> Batch:
+    """Samples with the input of a restoration made from them, alike at every look; without steps the batch itself."""
+    degrader = Augmenter((), experiment.runtime.seed, experiment.data.degrade)
+    return degrader(batch, frame) if degrader.acts else batch
 
 
 def degrade_of(experiment: Experiment, case_id: str, dims: int) -> Degrading:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from hilum.pipeline.degrading import degraded
 from hilum.pipeline.session import Session
 from hilum.training.histograms import Values, layer_values
 
@@ -17,6 +18,6 @@ def histograms(session: Session) -> dict[str, Values]:
     if not session.study.experiment.train.log_histograms:
         return {}
     with closing(session.batches.epoch(0)) as batches:
-        batch = next(batches)
+        batch = degraded(next(batches), session.study.experiment, session.study.frame)
     trainer, device = session.trainer, session.runtime.device
     return layer_values(trainer.model, trainer.loss, batch.images.to(device), batch.targets.to(device))

@@ -13,8 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from hilum.augment.base import Frame
 from hilum.case import Case, Cohort
 from hilum.data.dataset import Dataset, Sampling
+from hilum.data.loader import collate
 from hilum.data.modalities import is_missing
 from hilum.data.splits.base import PARTS, Part, received_part
 from hilum.data.splits.base import restore as restore_split
@@ -22,6 +24,7 @@ from hilum.data.store import Store
 from hilum.errors import ConfigError, SplitError, nearest
 from hilum.layers.gradcam import grad_cam, map_layer
 from hilum.layers.probe import outputs_of, stage_modules, weighted_layers
+from hilum.pipeline.degrading import degraded
 from hilum.pipeline.restore import Restored, restore
 from hilum.report.inside import Heat, filters_picture, gradcam_picture, histograms_picture, maps_picture
 from hilum.run import Run, open_run
@@ -31,7 +34,7 @@ from hilum.training.histograms import layer_values
 Say = Callable[[str], None]
 FOLDER = "inside"
 MOST_CASES = 4
-"""Cases that are shown where none is named: the first one of each class, or the first one of a segmentation."""
+"""Cases that are shown where none is named: the first one of each class; of an answer a voxel only the first one."""
 GRADCAM_TASKS = ("classification", "multilabel")
 """Tasks that answer with classes or findings of a whole image, for each of which Grad-CAM has a map."""
 MOST_CLASSES = 6
@@ -60,9 +63,9 @@ def look_inside(
 
     The filters of the first layer; and for each case what it is at every stage, histograms of activations and of the
     gradients of its loss, and Grad-CAM for each class or finding. A case is shown as training sees it: after
-    preparation, one slice of it in a 2D network, one patch around a structure where there are patches. Raises
-    SplitError for a case or a part that there is not, ConfigError for a layer that gives no maps, CheckpointError where
-    the folder is no run.
+    preparation and data.degrade, one slice of it in a 2D network, one patch around a structure where there are patches.
+    Raises SplitError for a case or a part that there is not, ConfigError for a layer that gives no maps,
+    CheckpointError where the folder is no run.
     """
     run = open_run(Path(folder))
     restored = restore(run, overrides)
@@ -190,10 +193,14 @@ def _sample(restored: Restored, case: Case) -> tuple[Tensor, Tensor]:
         slice_axis=data.slice_axis if restored.problem.dims == 2 else None,
     )
     store = Store(data.cache, restored.problem, data.prepare)
-    sample = Dataset([case], store, sampling=sampling, seed=restored.experiment.runtime.seed).sample(
-        0, epoch=0, index=0
+    dataset = Dataset([case], store, sampling=sampling, seed=restored.experiment.runtime.seed)
+    batch = collate([dataset.sample(0, epoch=0, index=0)], epoch=0, indices=(0,))
+    axis = 2 if sampling.slice_axis is None else sampling.slice_axis
+    frame = Frame.of(
+        dataset.prepared(0).grid, tuple(batch.images.shape[2:]), channels=batch.images.shape[1], slice_axis=axis
     )
-    return sample.image[None], sample.target[None]
+    batch = degraded(batch, restored.experiment, frame)
+    return batch.images, batch.targets
 
 
 def _shown(image: Tensor) -> npt.NDArray[np.float32]:
@@ -215,7 +222,7 @@ def _chosen(run: Run, cohort: Cohort, look: Look, restored: Restored) -> list[Ca
     cases = restore_split(run.split, cohort.cases, notes=()).part(_part(look.part or "val"))
     if not cases:
         raise SplitError(f"the split of {run.folder} has no {look.part or 'val'} part: name a case with --case")
-    if restored.problem.kind == "segmentation":
+    if restored.problem.dense:
         return [cases[0]]
     first: dict[str, Case] = {}
     for case in cases:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hilum.augment.augmenter import Augmenter
 from hilum.case import Batch, Case, ImageRef
 from hilum.data.dataset import Dataset
 from hilum.data.loader import collate
@@ -25,7 +24,7 @@ from hilum.formats.reading import read_mask
 from hilum.inference.predictor import Predictor
 from hilum.inference.restoring import degraded_and_restored
 from hilum.metrics.base import CaseMetric, MetricConfig
-from hilum.pipeline.degrading import Degrading, degrade_of
+from hilum.pipeline.degrading import Degrading, degrade_of, degraded
 from hilum.pipeline.restore import make_predictor
 from hilum.pipeline.study import Study
 from hilum.problem import Problem
@@ -154,8 +153,7 @@ class Validation:
         return sum(everywhere) / len(everywhere) if everywhere else math.nan
 
     def _batch_loss(self, model: nn.Module, loss: nn.Module, batch: Batch) -> float:
-        degrader = Augmenter((), self.runtime.seed, self.study.experiment.data.degrade)
-        batch = degrader(batch, self.study.frame) if degrader.acts else batch
+        batch = degraded(batch, self.study.experiment, self.study.frame)
         with self.runtime.autocast():
             logits = model(batch.images.to(self.runtime.device))
         return float(loss(logits, batch.targets.to(self.runtime.device)))
