@@ -50,5 +50,5 @@ def seen_by_others(experiment: Experiment, split: Split, runs: Sequence[Path]) -
         if said := incomparable(seen):
             yield Finding("warning", "hashes not comparable", file=str(folder), fix=said)
         for finding in seen_before(scored, seen, cache=experiment.data.cache):
-            fix = "give both runs one split (data.split={kind: predefined, file: split.csv}), or leave the case out"
+            fix = "let it be in train here (data.split={kind: predefined, file: split.csv}), or leave the case out"
             yield replace(finding, kind="seen by another run", fix=fix)
