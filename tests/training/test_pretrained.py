@@ -7,7 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from hilum.errors import CheckpointError
-from hilum.training.pretrained import Match, Roles, changed_by, load, loaded_weights, match, shared_among_channels
+from hilum.training.pretrained import (
+    Match,
+    Roles,
+    any_kernel,
+    changed_by,
+    load,
+    loaded_weights,
+    match,
+    shared_among_channels,
+)
 
 
 class Net(nn.Module):
@@ -71,6 +80,16 @@ def test_what_is_missing_and_what_is_too_much_is_listed() -> None:
     found = matched({**weights, "aux.weight": torch.ones(2)}, Net())
     assert found.anew == {"bn1.running_mean": "not in the file"}
     assert found.unused == ("aux.weight",)
+
+
+def test_norms_and_the_head_alone_do_not_make_weights_those_of_the_network() -> None:
+    """As where a network of volumes starts from one of pictures: only what has no window fits."""
+    net, heads = Net(), frozenset({"fc.weight", "fc.bias"})
+    foreign = matched({**given(), "conv1.weight": torch.ones(4, 3, 3, 3, 3)}, net)
+    assert "fc.weight" in foreign.taken
+    assert not any_kernel(net, foreign, heads=heads)
+    assert any_kernel(net, matched(given(), net), heads=heads)
+    assert any_kernel(net.fc, Match({"weight": torch.ones(2, 4)}, {}, {}, ()), heads=frozenset({"weight", "bias"}))
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.encoder."])

@@ -21,7 +21,7 @@ from hilum.problem import Problem
 from hilum.run import Run, open_run
 from hilum.runtime import Runtime
 from hilum.training.imagenet import imagenet_file
-from hilum.training.pretrained import Match, Roles, changed_by, load, loaded_weights, match
+from hilum.training.pretrained import Match, Roles, any_kernel, changed_by, load, loaded_weights, match
 from hilum.training.pretrained_section import IMAGENET, PretrainedConfig
 from hilum.training.weights_file import read_weights
 
@@ -87,7 +87,7 @@ def find_start(experiment: Experiment, problem: Problem, model: nn.Module) -> St
     )
     found = match(given, state, roles)
     taken, total = loaded_weights(model, found)
-    if not taken:
+    if not any_kernel(model, found, heads=roles.heads):
         raise ConfigError(_nothing_fits(section, file, given, state))
     told = {
         "weights": section.weights,

@@ -87,6 +87,15 @@ def loaded_weights(model: nn.Module, found: Match) -> tuple[int, int]:
     return sum(size for name, size in sizes.items() if name in found.taken), sum(sizes.values())
 
 
+def any_kernel(model: nn.Module, found: Match, *, heads: frozenset[str]) -> bool:
+    """Whether a matrix or kernel of the network fits, beside those that give the answer where there are others.
+
+    Biases and norms are as long as a layer is wide, and fit by chance where nothing else does.
+    """
+    kernels = {name for name, parameter in model.named_parameters() if parameter.ndim > 1}
+    return not found.taken.keys().isdisjoint(kernels - heads or kernels)
+
+
 def _differ_in_channels(given: Tensor, own: Tensor, num_channels: int) -> bool:
     """Whether two first layers differ in the number of channels only; one with planes of presence has more inputs."""
     if given.ndim != own.ndim or given.ndim < 2 or own.shape[1] != num_channels:
