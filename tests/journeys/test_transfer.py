@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from tests.journeys.conftest import Hilum, read_csv, read_json, read_log, write_csv
 
-from hilum.errors import CheckpointError
+from hilum.errors import CheckpointError, ConfigError
 from hilum.pipeline.training import resume, train
 from hilum.training import checkpoint
 
@@ -104,6 +104,8 @@ def test_a_resumed_run_needs_them_no_more(write: Write, before: Path, tmp_path: 
     whole = train(write("whole", "b", runs=tmp_path), [f"pretrained={gone}", "train.epochs=2"])
     half = train(write("half", "b", runs=tmp_path), [f"pretrained={gone}", "train.epochs=1"])
     shutil.rmtree(gone)
+    with pytest.raises(ConfigError, match=r"pretrained: .* has learnt its own weights by now"):
+        resume(half.folder, [f"pretrained={before}", "train.epochs=2"])
     resume(half.folder, ["train.epochs=2"])
     expected, found = weights(whole.folder), weights(half.folder)
     assert all(torch.equal(expected[name], found[name]) for name in expected)

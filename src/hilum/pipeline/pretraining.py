@@ -69,6 +69,13 @@ def refuse_unfit(study: Study) -> None:
         raise ConfigError([Fault("configuration", "pretrained", str(error))]) from error
 
 
+def refuse_other_start(run: Run, wanted: Experiment, begun: Experiment) -> None:
+    """Raise ConfigError where a run that has weights of its own by now is told to start from others."""
+    if run.checkpoint("last").exists() and wanted.pretrained != begun.pretrained:
+        message = f"{run.folder} has learnt its own weights by now, these would be ignored: start a new run instead"
+        raise ConfigError([Fault("command line", "pretrained", message)])
+
+
 def find_start(experiment: Experiment, problem: Problem, model: nn.Module) -> Start:
     """What the experiment's network `model` starts from.
 

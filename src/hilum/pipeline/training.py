@@ -18,6 +18,7 @@ from hilum.pipeline.calibrating import calibrate
 from hilum.pipeline.choosing import choose_postprocess
 from hilum.pipeline.found import placed
 from hilum.pipeline.histograms import histograms
+from hilum.pipeline.pretraining import refuse_other_start
 from hilum.pipeline.provenance import hashes, provenance
 from hilum.pipeline.reviewing import keep_fingerprint, keep_validation
 from hilum.pipeline.session import Session, make_session
@@ -92,6 +93,8 @@ def resume(
     chosen = Path(folder) if Path(folder).is_file() else None
     run = open_run(Path(folder) if chosen is None else chosen.parents[1])
     experiment = load(run.config, list(overrides))
+    if any(override.startswith("pretrained") for override in overrides):
+        refuse_other_start(run, experiment, load(run.config))
     runtime = experiment.runtime.start()
     with ExitStack() as stack:
         stack.callback(runtime.stop)
