@@ -161,6 +161,16 @@ def test_what_cannot_be_taken_is_told_before_anything_is_computed(
     assert not (tmp_path / "wrong").exists()
 
 
+def test_a_run_cannot_replace_the_one_that_it_starts_from(
+    hilum: Hilum, write: Write, before: Path, tmp_path: Path
+) -> None:
+    kept = Path(shutil.copytree(before, tmp_path / "kept"))
+    config = write("kept", "b", runs=tmp_path)
+    for weights_of in (kept, kept / "checkpoints" / "best.pt"):
+        hilum("train", config, f"pretrained={weights_of}", "--overwrite").refuses("take another name")
+    assert weights(kept, "best")
+
+
 def test_histograms_change_no_bit_and_the_rate_in_the_log_is_that_of_the_head(write: Write, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -62,11 +62,21 @@ def refuse_unfit(study: Study) -> None:
     if study.experiment.pretrained is None:
         return
     try:
+        _refuse_own_folder(study.experiment)
         with torch.device("meta"):
             model = study.experiment.build_network(study.problem)
         find_start(study.experiment, study.problem, model)
     except HilumError as error:
         raise ConfigError([Fault("configuration", "pretrained", str(error))]) from error
+
+
+def _refuse_own_folder(experiment: Experiment) -> None:
+    """Raise ConfigError for weights in the folder of the run itself: they would be gone once it is replaced."""
+    section, folder = experiment.pretrained, experiment.runs / experiment.name
+    if section is None or section.weights == IMAGENET:
+        return
+    if Path(section.weights).resolve().is_relative_to(folder.resolve()):
+        raise ConfigError(f"{section.weights} lies in the folder of this run, which replaces it: take another name")
 
 
 def refuse_other_start(run: Run, wanted: Experiment, begun: Experiment) -> None:
