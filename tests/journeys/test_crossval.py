@@ -122,7 +122,10 @@ def test_overwriting_begins_again_and_keeps_the_ledgers(
 ) -> None:
     folder, config = crossed
     own = Path(shutil.copytree(folder, tmp_path / "cv"))
-    done = hilum("crossval", config, *FOLDS, f"runs={tmp_path}", "optimizer.lr=1e-4", "--folds", "1", "--overwrite")
+    again = ("crossval", config, *FOLDS, f"runs={tmp_path}", "--folds", "1", "--overwrite")
+    hilum(*again, "train.freeze_to=nothing").refuses("no stage of the network")
+    assert (own / "fold-0" / "config.yaml").exists()
+    done = hilum(*again, "optimizer.lr=1e-4")
     assert done.code == 0, done.text
     assert not (own / "summary.json").exists()
     assert not (own / "fold-0" / "config.yaml").exists()

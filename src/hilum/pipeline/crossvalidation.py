@@ -23,7 +23,7 @@ from hilum.pipeline.evaluation import evaluate
 from hilum.pipeline.pooling import pool
 from hilum.pipeline.sweeping.locks import taken, waiting_for
 from hilum.pipeline.sweeping.space import overrides_of
-from hilum.pipeline.training import resume, train
+from hilum.pipeline.training import refuse_faults, resume, train
 from hilum.run import Run, create, write_text
 from hilum.runtime import runs_on_main_rank
 from hilum.training.interrupt import Interrupted
@@ -80,6 +80,8 @@ def crossval(
     folder = experiment.runs / experiment.name
     everything = _named(folder, splits, tuple(overrides))
     chosen = _chosen(everything, folds)
+    if overwrite and folder.exists():
+        refuse_faults(file, chosen[0].overrides)  # while the old folds are still there
     with _at_work(folder, everything, overwrite=overwrite):
         if runs_on_main_rank():
             with waiting_for(folder.with_name(f".{folder.name}.begin.lock")):

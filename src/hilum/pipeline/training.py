@@ -11,8 +11,8 @@ from hilum.config import read
 from hilum.data.seen import as_csv as seen_as_csv
 from hilum.data.seen import seen_of, table_sha256
 from hilum.data.splits.base import restore as restore_split
-from hilum.errors import CheckpointError, ConfigError
-from hilum.experiment import load
+from hilum.errors import CheckpointError, ConfigError, Finding
+from hilum.experiment import Experiment, load
 from hilum.formats.atomic import write_whole
 from hilum.pipeline.calibrating import calibrate
 from hilum.pipeline.choosing import choose_postprocess
@@ -35,6 +35,7 @@ from hilum.tracking.tensorboard import TensorBoard
 from hilum.training import checkpoint
 from hilum.training.interrupt import Interrupted, StopRequest
 from hilum.training.spoilt import SpoiltError
+from hilum.yaml_text import Document
 
 Say = Callable[[str], None]
 OnEpoch = Callable[[dict[str, Any]], None]
@@ -64,12 +65,7 @@ def train(
     runtime = experiment.runtime.start()
     with ExitStack() as stack:
         stack.callback(runtime.stop)
-        try:
-            document = read(config_file, overrides)
-            study, warnings = runtime.main_first(lambda: study_for_training(experiment, document, rehash=rehash))
-            study.batches(study.dataset(study.split.part("train")), runtime)  # faults before a run folder is made
-        except ConfigError as error:
-            raise ConfigError(placed(error, document), summary=error.summary) from error
+        study, warnings = _checked(experiment, read(config_file, overrides), runtime, rehash=rehash)
         if runtime.is_main:
             tell_briefly(warnings, say=say)
         runtime.main_first(lambda: stack.enter_context(lock(experiment.runs / experiment.name)))
@@ -119,6 +115,24 @@ def _go_back_to(file: Path, run: Run) -> None:
         write_whole(run.checkpoint("last"), file.read_bytes())
     except OSError as error:
         raise CheckpointError(f"{run.checkpoint('last')} cannot be written: {error.strerror}") from error
+
+
+def refuse_faults(config_file: Path | str, overrides: Sequence[str]) -> None:
+    """Raise what `train` would raise before it makes a run folder."""
+    experiment = load(Path(config_file), list(overrides))
+    _checked(experiment, read(config_file, overrides), experiment.runtime.start(alone=True), rehash=False)
+
+
+def _checked(
+    experiment: Experiment, document: Document, runtime: Runtime, *, rehash: bool
+) -> tuple[Study, tuple[Finding, ...]]:
+    """The study, and warnings about the data; faults are found before a run folder is made."""
+    try:
+        study, warnings = runtime.main_first(lambda: study_for_training(experiment, document, rehash=rehash))
+        study.batches(study.dataset(study.split.part("train")), runtime)
+    except ConfigError as error:
+        raise ConfigError(placed(error, document), summary=error.summary) from error
+    return study, warnings
 
 
 def _new_run(study: Study, runtime: Runtime, *, overwrite: bool) -> Run:
