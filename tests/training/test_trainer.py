@@ -197,6 +197,20 @@ def test_the_schedule_sets_the_rate_of_every_group(runtime: Runtime, make_batche
     assert [result.lr for result in results] == [used[2][0], used[5][0], used[8][0]]
 
 
+def test_a_schedule_ends_with_the_run_also_where_batches_changed_on_the_way(
+    runtime: Runtime, make_batches: MakeBatches
+) -> None:
+    """Two epochs of 3 steps and, resumed with batches of half the size, one of 6: a run of 12 steps, not of 18."""
+    schedule = CosineConfig()
+    begun = trainer(runtime, deep(), schedule=schedule, epochs=2)
+    run(begun, make_batches(12, 4))
+    resumed = trainer(runtime, deep(), schedule=schedule, epochs=3)
+    resumed.restore(begun.tensors(), begun.facts())
+    (result,) = run(resumed, make_batches(12, 2))
+    assert result.step == 12
+    assert result.lr == pytest.approx(0.01 * schedule.factor(11, 12))
+
+
 def test_the_network_computes_in_bfloat16_and_keeps_weights_in_float32(make_batches: MakeBatches) -> None:
     seen: list[torch.dtype] = []
 

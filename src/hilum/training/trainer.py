@@ -111,11 +111,16 @@ class Trainer:
         return epochs is not None and at.epoch >= epochs
 
     def total_steps(self, batches: Batches) -> int:
-        """Changes of the weights over the whole run; a time budget has to be converted before."""
+        """Changes of the weights over the whole run: those so far, however large the batches were, and those to come.
+
+        A time budget has to be converted before.
+        """
         if self.step_limit is not None:
             return self.step_limit
-        assert self.settings.epochs is not None
-        return self.settings.epochs * self.settings.updates(batches.steps_per_epoch)
+        at, settings, batches_left = self.position, self.settings, batches.steps_per_epoch - self.position.batch
+        assert settings.epochs is not None
+        whole_epochs = settings.epochs - at.epoch - 1
+        return at.step + settings.updates(batches_left) + whole_epochs * settings.updates(batches.steps_per_epoch)
 
     def epochs(
         self, batches: Batches, *, augment: Callable[[Batch], Batch], after_step: Callable[[float, float], None]
