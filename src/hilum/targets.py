@@ -62,6 +62,15 @@ def findings(label: str | Cells, problem: Problem) -> npt.NDArray[np.int8]:
     return found
 
 
+def nowhere_known(labels: Sequence[str | Cells], problem: Problem) -> list[str]:
+    """The findings or numbers that none of the labels tells. Raises DataError as `encoded_label` does."""
+    if problem.kind not in ("multilabel", "regression") or not labels:
+        return []
+    values = np.stack([np.asarray(encoded_label(label, problem)) for label in labels])
+    known = ~np.isnan(values) if problem.continuous else values != IGNORE
+    return [name for name, there in zip(problem.classes, known.any(axis=0), strict=True) if not there]
+
+
 def scales_of(values: Sequence[npt.NDArray[np.float64]], problem: Problem) -> tuple[tuple[float, float], ...]:
     """Mean and standard deviation (that of the population) of each number of the training part, from labels (T,).
 

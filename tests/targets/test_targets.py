@@ -7,7 +7,7 @@ import pytest
 
 from hilum.errors import DataError
 from hilum.problem import IGNORE, Problem
-from hilum.targets import encoded_label, findings, numbers, scales_of
+from hilum.targets import encoded_label, findings, nowhere_known, numbers, scales_of
 
 
 def multilabel(**settings: object) -> Problem:
@@ -96,6 +96,18 @@ def test_a_number_that_never_varies_cannot_be_learnt(second: float, words: str) 
     values = [np.array([1.0, second]), np.array([3.0, second])]
     with pytest.raises(DataError, match=words):
         scales_of(values, regression("age", "bmi"))
+
+
+@pytest.mark.parametrize(
+    ("problem", "some", "none"),
+    [(multilabel(), "1", ("Effusion", "Edema")), (regression("Edema", "Effusion"), "3.5", ("Edema", "Effusion"))],
+    ids=["multilabel", "regression"],
+)
+def test_what_no_label_tells_is_named(problem: Problem, some: str, none: tuple[str, str]) -> None:
+    told, silent = none
+    labels = [((told, some), (silent, "")), ((told, "0"), (silent, ""))]
+    assert nowhere_known(labels, problem) == [silent]
+    assert nowhere_known([*labels, ((told, ""), (silent, some))], problem) == []
 
 
 def test_a_decimal_number_that_never_varies_cannot_be_learnt() -> None:

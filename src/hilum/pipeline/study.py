@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from hilum.augment.augmenter import faults_of
@@ -25,7 +26,7 @@ from hilum.pipeline.decision_faults import decision_faults
 from hilum.pipeline.training_faults import refuse_lone_values, refuse_long_warmup, training_faults
 from hilum.problem import Problem
 from hilum.runtime import Runtime
-from hilum.targets import numbers, scales_of
+from hilum.targets import nowhere_known, numbers, scales_of
 
 
 @dataclass(frozen=True)
@@ -225,8 +226,20 @@ def drawn_split(experiment: Experiment, cohort: Cohort) -> Split:
     return experiment.data.split.assign(cohort.cases, labels=experiment.task.strata(cohort))
 
 
+def _refuse_unknown(problem: Problem, train: Sequence[Case]) -> None:
+    """Raise DataError where no training case tells a finding or a number: its outputs would stay as they were drawn."""
+    labels = [case.label for case in train if isinstance(case.label, str | tuple)]
+    unknown = list[str]()
+    with suppress(DataError):  # a label that means nothing is told with its case when that is prepared
+        unknown = nowhere_known(labels, problem)
+    if unknown:
+        names = ", ".join(f"'{name}'" for name in unknown)
+        raise DataError(f"{names}: unknown in every case of the training part, so that there is nothing to learn from")
+
+
 def _scaled(problem: Problem, experiment: Experiment, train: Sequence[Case]) -> Problem:
     """The problem with mean and standard deviation of each number in the training part, where the task wants them."""
+    _refuse_unknown(problem, train)
     if not experiment.task.standardises:
         return problem
     labels = [(case, case.label) for case in train]
