@@ -267,6 +267,10 @@ def test_images_are_compared_and_exported(
 def test_a_network_without_maps_has_no_grad_cam_and_says_so(hilum: Hilum, pictures: Path, tmp_path: Path) -> None:
     changes = ("network=mlp", "decide={}", f"runs={tmp_path}", "train.epochs=1")
     assert hilum("train", pictures / "findings.yaml", *changes).code == 0
+    look = ("report", tmp_path / "tiny", "--inside", "--output", tmp_path / "none")
+    hilum(*look, "--layer", "layer9").refuses("received 'layer9', which is no layer")
+    hilum(*look, "--case", "i0", "--part", "val").refuses("--part: the cases are named by --case")
+    assert not (tmp_path / "none").exists()
     done = hilum("report", tmp_path / "tiny", "--inside", "--case", "i0")
     assert done.code == 0, done.text
     assert "there is no Grad-CAM" in done.out

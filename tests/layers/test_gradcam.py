@@ -53,6 +53,12 @@ def test_of_a_mean_and_a_linear_layer_it_is_the_weighted_sum_of_the_maps(dims: i
     torch.testing.assert_close(grad_cam(Net(dims), images, target, layer="maps"), expected)
 
 
+def test_a_layer_before_all_weights_has_a_map_too() -> None:
+    images = image(2)
+    expected = torch.tensordot(HEAD[0] @ MIX, images[0], dims=1).relu() / images[0, 0].numel()
+    torch.testing.assert_close(grad_cam(nn.Sequential(nn.Identity(), Net(2)), images, 0, layer="0"), expected)
+
+
 @dimensions
 def test_of_a_mean_square_each_map_counts_by_twice_its_mean(dims: int) -> None:
     images = image(dims)

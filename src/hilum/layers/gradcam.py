@@ -25,7 +25,7 @@ def grad_cam(model: nn.Module, image: Tensor, target: int, *, layer: str) -> Ten
     model.eval()
     try:
         with torch.enable_grad(), outputs_of(model, [layer], keep=lambda output: output) as seen:
-            logits = model(image)
+            logits = model(image.detach().requires_grad_() + 0)  # so that layers before all weights have gradients
             maps = seen[layer]
             (gradients,) = torch.autograd.grad(logits[0, target], maps)
     finally:
@@ -42,12 +42,7 @@ def map_layer(model: nn.Module, image: Tensor, wanted: str | None = None) -> str
     None for a network without such a stage. Raises ConfigError for a wanted layer that gives no maps.
     """
     if wanted is not None:
-        names = [name for name, _ in model.named_modules() if name]
-        if wanted not in names:
-            close = nearest(wanted, names)
-            hint = f"; did you mean '{close}'?" if close else ""
-            stages = ", ".join(stage_modules(model))
-            raise ConfigError(f"--layer: received '{wanted}', which is no layer (the stages are {stages}){hint}")
+        refuse_unknown_layer(model, wanted)
     candidates = stage_modules(model) if wanted is None else [wanted]
     with torch.no_grad(), outputs_of(model.eval(), candidates) as seen:
         model(image)
@@ -55,3 +50,13 @@ def map_layer(model: nn.Module, image: Tensor, wanted: str | None = None) -> str
     if not maps and wanted is not None:
         raise ConfigError(f"--layer: '{wanted}' gives no feature maps of more than one voxel, which Grad-CAM needs")
     return maps[-1] if maps else None
+
+
+def refuse_unknown_layer(model: nn.Module, wanted: str) -> None:
+    """Raise ConfigError for a name that no layer has."""
+    names = [name for name, _ in model.named_modules() if name]
+    if wanted not in names:
+        close = nearest(wanted, names)
+        hint = f"; did you mean '{close}'?" if close else ""
+        stages = ", ".join(stage_modules(model))
+        raise ConfigError(f"--layer: received '{wanted}', which is no layer (the stages are {stages}){hint}")

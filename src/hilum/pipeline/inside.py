@@ -22,7 +22,7 @@ from hilum.data.splits.base import PARTS, Part, received_part
 from hilum.data.splits.base import restore as restore_split
 from hilum.data.store import Store
 from hilum.errors import ConfigError, SplitError, nearest
-from hilum.layers.gradcam import grad_cam, map_layer
+from hilum.layers.gradcam import grad_cam, map_layer, refuse_unknown_layer
 from hilum.layers.probe import outputs_of, stage_modules, weighted_layers
 from hilum.pipeline.degrading import degraded
 from hilum.pipeline.restore import Restored, restore
@@ -72,6 +72,10 @@ def look_inside(
     if look.layer is not None and restored.problem.kind not in GRADCAM_TASKS:
         tasks = " and ".join(GRADCAM_TASKS)
         raise ConfigError(f"--layer: Grad-CAM is for {tasks}, the task is {restored.problem.kind}: remove it")
+    if look.layer is not None:
+        refuse_unknown_layer(restored.model, look.layer)
+    if look.cases and look.part is not None:
+        raise ConfigError("--part: the cases are named by --case: remove one of the two")
     cohort = restored.experiment.data.source.cohort(restored.problem.kind)
     chosen = _chosen(run, cohort, look, restored)
     out = Path(output) if output is not None else run.folder / FOLDER
