@@ -34,5 +34,13 @@ def test_unknown_class_is_refused_with_the_nearest() -> None:
     assert "did you mean 'malignant'?" in faults[0]
 
 
+def test_weights_of_0_for_every_class_are_refused() -> None:
+    weights = dict.fromkeys(problem().classes, 0.0)
+    (fault,) = CrossEntropyConfig(class_weights=weights).faults(problem())
+    assert fault.startswith("class_weights: is 0 for every class")
+    weights[problem().classes[0]] = 1.0
+    assert CrossEntropyConfig(class_weights=weights).faults(problem()) == []
+
+
 def test_regions_are_refused() -> None:
     assert "'bce'" in CrossEntropyConfig().faults(problem(exclusive=False))[0]

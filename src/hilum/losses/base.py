@@ -93,14 +93,16 @@ def by_class(weights: dict[str, float] | Balanced, problem: Problem) -> list[flo
     return [weights.get(name, 1.0) for name in problem.classes]
 
 
-def unknown_classes(field: str, weights: dict[str, float] | Balanced, problem: Problem) -> list[str]:
-    """A sentence for each name in `weights` that is no class of the problem, with the nearest one that is."""
+def weight_faults(field: str, weights: dict[str, float] | Balanced, problem: Problem) -> list[str]:
+    """Why weights cannot be used: names that are no class of the problem, with the nearest that is; none above 0."""
     faults = []
     for name in () if isinstance(weights, str) else weights:
         if name not in problem.classes:
             close = nearest(name, problem.classes)
             hint = f"; did you mean '{close}'?" if close else ""
             faults.append(f"{field}: received class '{name}', expected one of {', '.join(problem.classes)}{hint}")
+    if problem.exclusive and not isinstance(weights, str) and not any(by_class(weights, problem)):
+        faults.append(f"{field}: is 0 for every class, so that none counts; at least one has to be above")
     return faults
 
 

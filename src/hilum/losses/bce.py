@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilum.losses.base import LossConfig, PositiveWeights, by_class, full_precision, unknown_classes, weighted_mean
+from hilum.losses.base import LossConfig, PositiveWeights, by_class, full_precision, weight_faults, weighted_mean
 from hilum.problem import IGNORE, Problem
 
 
@@ -47,7 +47,7 @@ class BinaryCrossEntropyConfig(LossConfig, kind="bce"):
 
     def faults(self, problem: Problem) -> list[str]:
         """Why the loss cannot be used for `problem`."""
-        faults = super().faults(problem) + unknown_classes("pos_weight", self.pos_weight, problem)
+        faults = super().faults(problem) + weight_faults("pos_weight", self.pos_weight, problem)
         if problem.exclusive:
             faults.append("loss 'bce' is for regions; for classes that exclude each other take 'cross_entropy'")
         return faults

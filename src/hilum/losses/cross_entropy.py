@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilum.losses.base import ClassWeights, LossConfig, by_class, counted, full_precision, unknown_classes
+from hilum.losses.base import ClassWeights, LossConfig, by_class, counted, full_precision, weight_faults
 from hilum.problem import IGNORE, Problem
 
 
@@ -53,7 +53,7 @@ class CrossEntropyConfig(LossConfig, kind="cross_entropy"):
 
     def faults(self, problem: Problem) -> list[str]:
         """Why the loss cannot be used for `problem`."""
-        faults = super().faults(problem) + unknown_classes("class_weights", self.class_weights, problem)
+        faults = super().faults(problem) + weight_faults("class_weights", self.class_weights, problem)
         if not problem.exclusive:
             faults.append("loss 'cross_entropy' is for classes that exclude each other; for regions take 'bce'")
         return faults

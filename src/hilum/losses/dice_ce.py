@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
-from hilum.losses.base import ClassWeights, LossConfig, by_class, unknown_classes
+from hilum.losses.base import ClassWeights, LossConfig, by_class, weight_faults
 from hilum.losses.bce import BinaryCrossEntropy
 from hilum.losses.cross_entropy import CrossEntropy
 from hilum.losses.dice import Dice
@@ -65,7 +65,7 @@ class DiceCrossEntropyConfig(LossConfig, kind="dice_ce"):
 
     def faults(self, problem: Problem) -> list[str]:
         """Why the loss cannot be used for `problem`."""
-        faults = super().faults(problem) + unknown_classes("class_weights", self.class_weights, problem)
+        faults = super().faults(problem) + weight_faults("class_weights", self.class_weights, problem)
         if not problem.exclusive and self.label_smoothing:
             faults.append("label_smoothing: is for classes that exclude each other, and regions do not; remove it")
         if not self.dice_weight and not self.ce_weight:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import nn
 
-from hilum.losses.base import ClassWeights, LossConfig, by_class, unknown_classes
+from hilum.losses.base import ClassWeights, LossConfig, by_class, weight_faults
 from hilum.losses.dice import Dice
 from hilum.losses.dice_ce import WeightedSum
 from hilum.losses.focal import Focal
@@ -46,7 +46,7 @@ class DiceFocalConfig(LossConfig, kind="dice_focal"):
 
     def faults(self, problem: Problem) -> list[str]:
         """Why the loss cannot be used for `problem`."""
-        faults = super().faults(problem) + unknown_classes("class_weights", self.class_weights, problem)
+        faults = super().faults(problem) + weight_faults("class_weights", self.class_weights, problem)
         if self.alpha is not None and self.class_weights:
             faults.append("alpha and class_weights: received both, expected one of them")
         if not self.dice_weight and not self.focal_weight:

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilum.losses.base import ClassWeights, LossConfig, by_class, full_precision, unknown_classes, weighted_mean
+from hilum.losses.base import ClassWeights, LossConfig, by_class, full_precision, weight_faults, weighted_mean
 from hilum.problem import IGNORE, Problem
 
 
@@ -76,7 +76,7 @@ class FocalConfig(LossConfig, kind="focal"):
 
     def faults(self, problem: Problem) -> list[str]:
         """Why the loss cannot be used for `problem`."""
-        faults = super().faults(problem) + unknown_classes("class_weights", self.class_weights, problem)
+        faults = super().faults(problem) + weight_faults("class_weights", self.class_weights, problem)
         if self.alpha is not None and self.class_weights:
             faults.append("alpha and class_weights: received both, expected one of them")
         many_classes = problem.kind == "classification" and problem.exclusive and problem.num_outputs > 2
