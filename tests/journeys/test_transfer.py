@@ -156,6 +156,7 @@ def test_what_cannot_be_taken_is_told_before_anything_is_computed(
         ("train.freeze_to=layr1",): "did you mean 'layer1'?",
         ("optimizer.lr_scale={layr1: 0.1}",): "did you mean 'layer1'?",
         ("optimizer.lr_scale={conv1: 0.1}", "train.freeze_to=conv1"): "stage 'conv1' is frozen",
+        (f"pretrained={before}", "network={kind: resnet, width: 2}", "train.freeze_to=layer1"): "conv1.weight",
     }.items():
         hilum("train", config, *words).refuses(told)
     assert not (tmp_path / "wrong").exists()

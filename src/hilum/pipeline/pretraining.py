@@ -20,6 +20,7 @@ from hilum.pipeline.study import Study
 from hilum.problem import Problem
 from hilum.run import Run, open_run
 from hilum.runtime import Runtime
+from hilum.training.freezing import freeze, frozen_patterns
 from hilum.training.imagenet import imagenet_file
 from hilum.training.pretrained import Match, Roles, any_kernel, changed_by, load, loaded_weights, match
 from hilum.training.pretrained_section import IMAGENET, PretrainedConfig
@@ -65,9 +66,22 @@ def refuse_unfit(study: Study) -> None:
         _refuse_own_folder(study.experiment)
         with torch.device("meta"):
             model = study.experiment.build_network(study.problem)
-        find_start(study.experiment, study.problem, model)
+        start = find_start(study.experiment, study.problem, model)
     except HilumError as error:
         raise ConfigError([Fault("configuration", "pretrained", str(error))]) from error
+    _refuse_frozen_anew(study.experiment, model, start)
+
+
+def _refuse_frozen_anew(experiment: Experiment, model: nn.Module, start: Start) -> None:
+    """Raise ConfigError for weights that start from random ones and stay so, since they are frozen; freezes `model`."""
+    train = experiment.train
+    freeze(model, frozen_patterns(model, train.freeze, train.freeze_to))
+    still = [name for name, weights in model.named_parameters() if not weights.requires_grad]
+    anew = [f"{name} ({start.match.anew[name]})" for name in still if name in start.match.anew]
+    if anew:
+        more = f" and {len(anew) - 1} more" if len(anew) > 1 else ""
+        message = f"{anew[0]}{more} would stay as drawn at random: freeze what is taken only, or make the network alike"
+        raise ConfigError([Fault("configuration", "train.freeze_to" if train.freeze_to else "train.freeze", message)])
 
 
 def _refuse_own_folder(experiment: Experiment) -> None:

@@ -49,8 +49,9 @@ class TrainConfig(Settings):
     early_stopping: EarlyStoppingConfig | None = None
     """When to end before the last epoch; by default never."""
     log_gradients: bool = False
-    """Write the length (L2 norm) of each layer's gradient, its mean over the steps of the epoch, into log.jsonl and
-    TensorBoard as gradients/LAYER; before a long gradient is shortened."""
+    """Write the length (L2 norm) of each layer's gradient, its mean over the steps of the epoch and before a long one
+    is shortened, into log.jsonl (by layer, in `gradients`) and TensorBoard (gradients/LAYER).
+    """
     log_histograms: bool = False
     """Write histograms into TensorBoard after each epoch: what every layer gives for one fixed batch of the training
     part (activations/LAYER), its weights, and the gradient of the loss by them (weights/LAYER, gradients/LAYER)."""
