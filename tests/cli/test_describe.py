@@ -148,6 +148,11 @@ def test_a_configuration_with_its_data(tmp_path: Path, capsys: pytest.CaptureFix
         (["resnet", "depth"], "expected key=value"),
         (["resnet", "--size", "224"], "--size: received 224, expected two or three lengths"),
         (["resnet", "--size", "large"], "--size: received 'large', expected two or three lengths"),
+        (
+            ["resnet", "--size", "9999999999x9999999999"],
+            "--size: received 9999999999 x 9999999999, expected two or three",
+        ),
+        (["convnet", "hidden=[99999999999999]"], "this network cannot be built: "),
         (["resnet", "--channels", "0"], "--channels: received 0, expected at least 1"),
         (["lenet5", "--size", "12x32"], "axis 0 is 12, of which 4 reach c3 (a kernel of 5): nothing would come out"),
         (["densenet", "--size", "28x28"], "of which 1 reach transition3 (a kernel of 2)"),

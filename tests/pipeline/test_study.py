@@ -87,6 +87,7 @@ def test_dimensions_and_the_axis_of_slices(
         ((16, 16, 16), ["data.slice_axis=1"], "data.slice_axis"),
         ((16, 16, 1), ["data.dims=3"], "one slice"),
         ((16, 16, 16), ["predict.flips=[up]"], "inferior_superior|'up'"),
+        ((16, 15, 16), [], r"network: .*axis 1 is 15.*first training case is \(16, 15, 16\) after preparation"),
         ((16, 16, 16), ["data.augment=[{kind: flip, axes: [vertical]}]"], "vertical"),
     ],
 )
@@ -144,9 +145,8 @@ def test_a_classifier_is_not_told_to_take_patches(make: Make) -> None:
         "loss=cross_entropy",
         "metrics=accuracy",
     ]
-    study = make((16, 14, 1), (1.0, 1.0, 1.0), *words)
-    with pytest.raises(DataError, match=r"image axis 1 is 14.*; end data.prepare with a resize step") as caught:
-        study.dataset(study.cohort.cases).prepare()
+    with pytest.raises(ConfigError, match=r"image axis 1 is 14.*; end data.prepare with a resize step") as caught:
+        make((16, 14, 1), (1.0, 1.0, 1.0), *words)
     assert "patch" not in str(caught.value)
 
 

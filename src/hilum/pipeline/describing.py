@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -30,6 +30,8 @@ SUFFIXES = (".yaml", ".yml")
 SIZE = (224, 224)
 CHANNELS = 1
 CLASSES = 2
+LONGEST = 1_000_000
+"""Voxels along an axis that still can be counted with, three axes and their channels together."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,11 @@ class DescribeOptions:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for what cannot be."""
-        if self.size is not None and (len(self.size) not in (2, 3) or min(self.size) < 1):
-            raise ConfigError(f"--size: received {times(self.size)}, expected two or three lengths, such as 224x224")
+        if self.size is not None and (
+            len(self.size) not in (2, 3) or not 1 <= min(self.size) <= max(self.size) <= LONGEST
+        ):
+            expected = f"two or three lengths of 1 to {LONGEST}, such as 224x224"
+            raise ConfigError(f"--size: received {times(self.size)}, expected {expected}")
         for name, count in (("--channels", self.channels), ("--classes", self.classes)):
             if count is not None and count < 1:
                 raise ConfigError(f"{name}: received {count}, expected at least 1")
@@ -88,9 +93,16 @@ def _of_kind(kind: str, overrides: Sequence[str], options: DescribeOptions) -> D
         values=tuple((number,) for number in range(len(classes))),
         size=size,
     )
-    with torch.device("meta"):
-        model = config.build(problem)
-    return _described(model, config, problem, size=size)
+    return _described(_built(lambda: config.build(problem)), config, problem, size=size)
+
+
+def _built(build: Callable[[], nn.Module]) -> nn.Module:
+    """A network on the meta device. Raises ConfigError for one that is too large to be counted, or too deep."""
+    try:
+        with torch.device("meta"):
+            return build()
+    except (RuntimeError, OverflowError) as error:
+        raise ConfigError(f"this network cannot be built: {str(error).splitlines()[0]}") from error
 
 
 def _configured(kind: str, overrides: Sequence[str]) -> NetworkConfig:
@@ -112,8 +124,7 @@ def _of_configuration(experiment: Experiment, options: DescribeOptions) -> Descr
     if options.classes is not None:
         raise ConfigError("--classes: the configuration has its own, in task.classes")
     problem, size, notes = _asked(experiment, options)
-    with torch.device("meta"):
-        model = _inner(experiment.build_network(problem))
+    model = _inner(_built(lambda: experiment.build_network(problem)))
     channels = _channels(experiment, problem)
     return _described(model, experiment.network, replace(problem, channels=("",) * channels), size=size, notes=notes)
 

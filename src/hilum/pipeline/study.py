@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -27,6 +27,7 @@ from hilum.pipeline.training_faults import refuse_lone_values, refuse_long_warmu
 from hilum.problem import Problem
 from hilum.runtime import Runtime
 from hilum.targets import nowhere_known, numbers, scales_of
+from hilum.yaml_text import Location
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,7 @@ def make_study(
         Fault("configuration", ".".join(map(str, where)), message)
         for where, message in (
             *section_faults(experiment, problem),
+            *_size_faults(experiment, problem, frame.shape),
             *training_faults(experiment, problem, num_val=len(split.part("val"))),
             *decision_faults(experiment.decide, problem, split),
             *((("data", where), message) for where, message in pair_faults(cohort, experiment.data, problem)),
@@ -224,6 +226,16 @@ def _fitted_store(
 def drawn_split(experiment: Experiment, cohort: Cohort) -> Split:
     """The split of a cohort as the experiment says, with each part its share of what the task has strata for."""
     return experiment.data.split.assign(cohort.cases, labels=experiment.task.strata(cohort))
+
+
+def _size_faults(experiment: Experiment, problem: Problem, size: tuple[int, ...]) -> Iterator[tuple[Location, str]]:
+    """Why the network cannot take the first training case, where it takes cases whole: told once, not of each case."""
+    if problem.size is not None:
+        return
+    mend = "give data.patch.size, or end" if problem.dense else "end"
+    first = f"the first training case is {size} after preparation"
+    for fault in experiment.network.size_faults(size):
+        yield ("network",), f"{fault}; {first}; {mend} data.prepare with a resize step"
 
 
 def _refuse_unknown(problem: Problem, train: Sequence[Case]) -> None:
