@@ -21,9 +21,10 @@ setup: ## install hilum and the tested versions of all it needs into .venv
 demo: setup ## phantom patients: generate, train, evaluate, predict (CPU, offline)
 	$(BIN)/hilum demo
 
-# One thread a worker: two tests that each take every core slow each other down.
+# One thread a worker: two tests that each take every core slow each other down. Each worker gets a half of the files and
+# takes from the other when it is done, so that what the tests of a file share is mostly made once.
 test: setup ## all tests but slow ones (those too: MARKS=, fewer: TESTS=tests/metrics, more processes: WORKERS=8)
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "$(MARKS)" --durations=10 $(TESTS)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(MARKS)" --durations=10 $(TESTS)
 
 check: setup ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .

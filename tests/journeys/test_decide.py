@@ -187,6 +187,7 @@ def assert_same(run: Path, whole: Path) -> None:
         assert read_csv(run / table) == read_csv(whole / table)
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_it_chooses_the_same(
     hilum: Hilum, write: Write, alarm: Path, whole: Path, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ def assert_same(run: Path, whole: Path) -> None:
     assert read_csv(run / "cases.csv") == read_csv(whole / "cases.csv")
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_weights_and_the_same_choice(
     hilum: Hilum, command: Hilum, write_config: Callable[..., Path], alarm: Path, whole: Path, tmp_path: Path
 ) -> None:

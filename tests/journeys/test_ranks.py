@@ -67,6 +67,7 @@ def test_two_processes_write_one_run(hilum: Hilum, write_config: Callable[..., P
     assert [line["epoch"] for line in read_log(run)] == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_two_processes_train_fold_after_fold(write_config: Callable[..., Path], tmp_path: Path) -> None:
     """Each fold has a group of ranks of its own: the second must not look for the first one's."""
     config = write_config(tmp_path)

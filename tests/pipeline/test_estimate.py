@@ -77,6 +77,7 @@ def problem(kind: str, size: tuple[int, ...], *, channels: int = 1) -> Problem:
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from /proc")
+@pytest.mark.slow
 def test_memory_is_near_what_real_steps_take() -> None:
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

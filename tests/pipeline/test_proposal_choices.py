@@ -129,6 +129,7 @@ def test_unequal_spacings_become_their_median() -> None:
     assert step(found, "spacing")["mm"] == [1.0, 1.0, 1.5]
 
 
+@pytest.mark.slow
 def test_large_volumes_become_coarser_where_there_is_no_gpu() -> None:
     seen = survey(shapes=[(400, 400, 300)], spacings=[(0.8, 0.8, 1.0)])
     coarse, fine = (step(chosen(seen, machine), "spacing")["mm"] for machine in (LAPTOP, GPU))
@@ -316,6 +317,7 @@ def test_every_classifier_takes_its_images(shape: Sizes, cases: int, machine: Ma
     assert found["schedule"]["warmup"] < max(2, -(-cases // found["data"]["batch_size"]))
 
 
+@pytest.mark.slow
 def test_a_machine_with_less_gets_less() -> None:
     seen = survey(shapes=[(200, 200, 200)])
     sizes = [np.prod(chosen(seen, machine)["data"]["patch"]["size"]) for machine in (SMALL, LAPTOP, GPU)]

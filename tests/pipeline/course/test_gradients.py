@@ -13,6 +13,7 @@ def ratio(norms: list[float]) -> float:
     return norms[0] / norms[-1]
 
 
+@pytest.mark.slow
 def test_sigmoids_leave_nothing_for_the_first_layer(desk: Callable[..., Desk]) -> None:
     place = desk("05_gradients", "train.epochs=1", "train.steps_per_epoch=2", "network.hidden=[16, 16, 16, 16, 16, 16]")
     found = {}
