@@ -119,6 +119,7 @@ def entries(cache: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in cache.glob("*.safetensors")}
 
 
+@pytest.mark.slow
 def test_one_is_killed_in_the_middle_of_a_file_and_the_other_goes_on(outcome: Outcome) -> None:
     code, runs = outcome.victim
     assert code == -signal.SIGKILL

@@ -158,6 +158,7 @@ def test_two_cross_validations_are_compared(hilum: Hilum, crossed: tuple[Path, P
     hilum("compare", folder, other, "-o", tmp_path / "again").refuses("lacks 2 patients that", str(other))
 
 
+@pytest.mark.slow
 def test_repeats_pool_every_score_of_a_patient(hilum: Hilum, write_config: Callable[..., Path], tmp_path: Path) -> None:
     config = write_config(tmp_path)
     split = "data.split={kind: repeated_kfold, folds: 2, repeats: 2, val: 0, seed: 1}"

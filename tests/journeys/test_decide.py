@@ -224,6 +224,7 @@ def test_two_processes_choose_together(hilum: Hilum, write: Write, tmp_path: Pat
     assert read_json(run / "calibration.json") == chosen  # one process chooses as two do
 
 
+@pytest.mark.slow
 def test_a_segmentation_is_calibrated_on_voxels(
     hilum: Hilum, write_config: Callable[..., Path], tmp_path: Path
 ) -> None:

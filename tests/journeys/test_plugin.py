@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.journeys.conftest import Hilum
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_documented_plugin_works(
     command: Hilum, write_config: Callable[..., Path], phantoms: Path, tmp_path: Path
 ) -> None:

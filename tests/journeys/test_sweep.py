@@ -29,6 +29,7 @@ def config(write_config: Callable[..., Path], alarm: Path, tmp_path: Path) -> Pa
     return file
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_and_started_again(hilum: Hilum, command: Hilum, config: Path, tmp_path: Path) -> None:
     folder, trigger = tmp_path / "runs" / "tiny-sweep", tmp_path / "trigger"
     trigger.write_text("sample 23 SIGKILL")  # in the second epoch of the third trial

@@ -99,6 +99,7 @@ def test_measuring_leaves_no_trace(
     assert weights(first) == weights(second)
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_the_run_and_stays_so(
     hilum: Hilum, write_config: Callable[..., Path], tmp_path: Path
 ) -> None:

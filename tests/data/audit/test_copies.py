@@ -202,7 +202,7 @@ def test_looks_are_remembered_until_the_file_changes(
     cache = tmp_path / "cache"
     cache.mkdir()
     image = anatomy((30, 30), 4)
-    cases = [write("a", image), write("b", image)]
+    cases = [write("a", image), write("b", np.minimum(image, 254))]  # equal files need one look, or two at once
     assert len(audited(cases, cache=cache).pairs) == 1
     assert sorted(looked) == ["a", "b"]
     assert len(audited(cases, cache=cache).pairs) == 1
